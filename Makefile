@@ -1,0 +1,90 @@
+# Lethe's commands; `make` alone lists them. All of them run in .venv, which the first one sets up.
+
+PRESET = miniature
+CORES = all
+TARGET =
+ARGS =
+PYTEST =
+PYTHON ?=
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help reproduce report test lint clean-venv known-preset elsewhere
+
+PRESETS = $(strip miniature $(patsubst workflow/presets/%.yaml,%,$(wildcard workflow/presets/*.yaml)))
+# The miniature is config.yaml, which the Snakefile reads by itself.
+CONFIG = $(if $(filter-out miniature,$(PRESET)),--configfile workflow/presets/$(PRESET).yaml)
+REPORT = results/$(PRESET)/report.html
+
+IN_VENV = PATH="$(CURDIR)/.venv/bin:$$PATH"
+# The target goes first: --configfile would take it for a second config file.
+SNAKEMAKE = $(IN_VENV) snakemake $(TARGET) $(CONFIG)
+
+help: ## list the commands
+	@echo "make COMMAND [NAME=value ...]"
+	@echo
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1:\2/p' Makefile | while IFS=: read -r name text; do \
+	  printf '  %-18s %s\n' "$$name" "$$text"; done
+	@echo
+	@echo "  PRESET=miniature   one of: $(PRESETS)"
+	@echo "  CORES=all          how many processor cores Snakemake may use"
+	@echo "  TARGET=            make this target or file of the workflow only"
+	@echo "  ARGS=              more options for Snakemake: ARGS=-n shows the plan and makes nothing"
+	@echo "  PYTEST=            options for pytest: PYTEST='-k gradients'"
+	@echo "  PYTHON=            the Python (3.11 or newer) to make .venv from"
+
+reproduce: known-preset .venv/.stamp ## set up, make all tables and figures of a preset, then the report
+	@$(SNAKEMAKE) --cores $(CORES) $(ARGS)
+ifeq ($(filter -n --dry-run --dryrun,$(ARGS)),)
+	@$(SNAKEMAKE) --report $(REPORT)
+endif
+
+report: known-preset .venv/.stamp ## write results/PRESET/report.html from the results there are
+	@if [ ! -d "results/$(PRESET)" ]; then \
+	  echo "there are no results in results/$(PRESET) to report on" >&2; \
+	  echo "  remedy: make reproduce PRESET=$(PRESET)" >&2; exit 2; fi
+	@$(SNAKEMAKE) --report $(REPORT)
+
+test: .venv/.stamp ## set up, then run the tests
+	@$(IN_VENV) python -m pytest $(PYTEST)
+
+lint: .venv/.stamp ## check style and format of the Python code and of the workflow
+	@$(IN_VENV) ruff check --output-format concise
+	@$(IN_VENV) ruff format --check --quiet
+	@$(IN_VENV) snakefmt --check Snakefile workflow/rules
+	@$(IN_VENV) snakemake --lint
+
+clean-venv: ## remove .venv
+	@rm -rf .venv
+
+known-preset:
+	@if [ '$(PRESET)' != miniature ] && [ ! -f 'workflow/presets/$(PRESET).yaml' ]; then \
+	  echo "there is no preset '$(PRESET)': no file workflow/presets/$(PRESET).yaml" >&2; \
+	  echo "  remedy: choose one of: $(PRESETS)" >&2; exit 2; fi
+
+# ----------------------------------------------------------------------------------------------------- the set-up
+# The stamp is written last and names the folder, as the commands in .venv/bin do: after an interruption, a move or a
+# copy it is missing or wrong, and .venv is made again from nothing, so that it holds what the pins say and no more.
+SETTLED := $(shell [ "$$(cat .venv/.stamp 2>/dev/null)" = "$$(pwd -P)" ] && \
+  .venv/bin/python -c '' 2>/dev/null && echo yes)
+# An active .venv must not be what its successor is made with.
+OUTSIDE = PATH="$(subst $(CURDIR)/.venv/bin:,,$(PATH))"
+
+.venv/.stamp: pyproject.toml envs/constraints.txt $(if $(SETTLED),,elsewhere)
+	@$(OUTSIDE); \
+	for python in $(if $(PYTHON),'$(PYTHON)',python3.11 python3); do \
+	  "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; python=; done; \
+	if [ -z "$$python" ]; then \
+	  echo "Lethe needs Python 3.11 or newer; none answers to: $(or $(PYTHON),python3.11 python3)" >&2; \
+	  echo "  remedy: install it, or name it: make PYTHON=/path/to/python3.11 ..." >&2; exit 2; fi; \
+	echo "setting up .venv with $$python: once, a minute or two, 6 GB"; \
+	rm -rf .venv; \
+	if command -v uv >/dev/null; then \
+	  uv venv --quiet --python "$$python" .venv && \
+	  uv pip install --quiet --python .venv/bin/python -c envs/constraints.txt -e '.[workflow,dev]'; \
+	else \
+	  "$$python" -m venv .venv && \
+	  .venv/bin/python -m pip install -qq --disable-pip-version-check \
+	    -c envs/constraints.txt -e '.[workflow,dev]'; \
+	fi || { echo "the set-up of .venv failed, for the reason above" >&2; exit 1; }
+	@pwd -P > $@

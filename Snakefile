@@ -1,0 +1,57 @@
+"""Lethe: make diffusion models forget, and measure what they still remember.
+
+`snakemake --cores all` makes the miniature (config.yaml); `--configfile workflow/presets/NAME.yaml` another preset.
+Any table or figure can be asked for by its name: `snakemake --cores all table1`.
+"""
+
+import sys
+
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+
+# A preset given on the command line stands alone; config.yaml is read only where there is none.
+if "preset" not in config:
+
+    configfile: "config.yaml"
+
+
+from lethe.config import load_config
+from lethe.environment import put_this_python_first
+from lethe.errors import LetheError
+from lethe.plan import ANY, Plan
+
+put_this_python_first()
+
+try:
+    plan = Plan(load_config(config))
+except LetheError as error:
+    sys.exit(f"lethe: error: {error}")
+
+compute = plan.config.compute
+
+
+wildcard_constraints:
+    preset=plan.config.preset,
+    study="|".join(plan.config.studies),
+    target=rf"\d+|{ANY}",
+    variant="[a-z][a-z0-9_]*",
+    seed=r"\d+",
+    shard=r"\d{4}",
+
+
+rule all:
+    default_target: True
+    input:
+        plan.artefacts(),
+
+
+include: "workflow/rules/data.smk"
+include: "workflow/rules/base.smk"
+include: "workflow/rules/sets.smk"
+include: "workflow/rules/unlearn.smk"
+include: "workflow/rules/sample.smk"
+include: "workflow/rules/judge.smk"
+include: "workflow/rules/measure.smk"
+include: "workflow/rules/artefacts.smk"

@@ -1,0 +1,76 @@
+"""What the stage commands share: errors a user can read, provenance, the device."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import importlib.metadata
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from lethe.errors import LetheError
+
+
+def command(
+    parser: argparse.ArgumentParser, main: Callable[[argparse.Namespace], None], words: Sequence[str] | None = None
+) -> None:
+    """Parse, run, and turn a LetheError into two readable lines and exit status 2."""
+    gc.freeze()  # what is loaded stays: no collection need look at it again
+    gc.enable()
+    arguments = parser.parse_args(words)
+    # A scheduler ends a job by SIGTERM: leave by the ordinary way, so that temporary files are removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        main(arguments)
+    except LetheError as error:
+        sys.exit(_exit_message(parser.prog, str(error)))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _exit_message(program: str, text: str) -> int:
+    print(f"{program}: error: {text}", file=sys.stderr)
+    return 2
+
+
+def add_provenance(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--fingerprint",
+        default="",
+        help="what the workflow expects this result to be made from; stored in it, compared by `snakemake verify`",
+    )
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", default="auto", help="auto (a GPU when there is one), cpu, cuda or cuda:N [auto]")
+
+
+def add_state(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--state", type=Path, help="file to resume from after a kill; removed at the end")
+    parser.add_argument(
+        "--state-seconds",
+        type=float,
+        default=float(os.environ.get("LETHE_STATE_SECONDS", "20")),
+        help="least time between two writes of that file [the variable LETHE_STATE_SECONDS, or 20]",
+    )
+
+
+def provenance(stage: str, settings: BaseModel, arguments: argparse.Namespace, **more: Any) -> dict[str, Any]:
+    """What a result says of its making: stage, settings, fingerprint, versions, threads. No time, no host: the same
+    settings give the same bytes."""
+    packages = ("lethe", "numpy", "torch", "diffusers", "scikit-learn")
+    return {
+        "stage": stage,
+        "settings": json.loads(settings.model_dump_json()),
+        "fingerprint": arguments.fingerprint,
+        "versions": {name: importlib.metadata.version(name) for name in packages},
+        "threads": int(os.environ.get("OMP_NUM_THREADS") or 0),
+        **more,
+    }

@@ -1,0 +1,110 @@
+"""The files that stages exchange: written whole or not at all, and each carrying where it came from.
+
+Arrays travel as safetensors (numpy side, no torch needed); its header holds one JSON entry, ``lethe``, with the
+provenance of the file: stage, settings, fingerprint, versions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lethe.errors import LetheError
+
+
+@contextlib.contextmanager
+def written_whole(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path``; rename it to ``path`` when the block ends well, else remove it.
+
+    The temporary name is fixed, so that what a kill left behind is overwritten by the next try and never piles up.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = temporary_beside(path)
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def temporary_beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.part")
+
+
+def write_text(path: str | Path, text: str) -> None:
+    with written_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    write_text(path, json.dumps(value, indent=2, sort_keys=True) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise LetheError(f"{path}: no such file", "make it first, or correct the path") from None
+    except json.JSONDecodeError as error:
+        raise LetheError(f"{path}: not JSON ({error})", "delete it and run the stage that makes it") from None
+
+
+def write_rows(path: str | Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write a csv with exactly ``columns``; a row with a key that is not a column is an error."""
+    with written_whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, fieldnames=list(columns), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def write_arrays(path: str | Path, arrays: Mapping[str, np.ndarray], provenance: Mapping[str, Any]) -> None:
+    """Write named arrays with their provenance as one safetensors file."""
+    from safetensors.numpy import save_file
+
+    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    with written_whole(path) as temporary:
+        save_file(contiguous, temporary, metadata={"lethe": json.dumps(provenance, sort_keys=True)})
+
+
+def read_arrays(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Read what :func:`write_arrays` wrote: the arrays by name, and the provenance."""
+    from safetensors import safe_open
+
+    with _opened(path, safe_open) as stream:
+        arrays = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 - not a mapping
+        return arrays, json.loads((stream.metadata() or {}).get("lethe", "{}"))
+
+
+def read_provenance(path: str | Path) -> dict[str, Any]:
+    """Read only the provenance of a safetensors file (its header; no array is loaded)."""
+    from safetensors import safe_open
+
+    with _opened(path, safe_open) as stream:
+        return json.loads((stream.metadata() or {}).get("lethe", "{}"))
+
+
+def _opened(path: str | Path, safe_open: Any) -> Any:
+    from safetensors import SafetensorError
+
+    if not Path(path).is_file():
+        raise LetheError(f"{path}: no such file", "make it first, or correct the path")
+    try:
+        return safe_open(str(path), framework="numpy")
+    except SafetensorError as error:
+        raise LetheError(
+            f"{path}: not a readable safetensors file ({error})", "delete it and run the stage that makes it"
+        ) from None
+
+
+def sha256_of(path: str | Path) -> str:
+    """The sha256 of a file's bytes, in hexadecimal."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

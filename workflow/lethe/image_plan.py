@@ -1,0 +1,64 @@
+"""Which images are drawn from a model: rows of (seed, condition). No torch: the workflow and the measures use it too.
+
+Class c of K takes the seeds c, c + K, c + 2K, ...: no two images of a set share a seed, and a model that serves every
+target (the base) holds the very images that a model of one target is compared with.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from lethe.errors import LetheError
+from lethe.settings.sampling import SamplingSettings
+
+
+class ImagePlan(NamedTuple):
+    """Seeds (N,) and conditions (N,) of an image set, in its order."""
+
+    seeds: np.ndarray
+    conditions: np.ndarray
+
+
+def one_target(target: int, classes: int, settings: SamplingSettings) -> ImagePlan:
+    """``forget_images`` of the target first, then ``retain_images`` of each other class, class by class."""
+    others = [label for label in range(classes) if label != target]
+    counts = [(target, settings.forget_images), *((label, settings.retain_images) for label in others)]
+    return _rows(counts, classes)
+
+
+def all_classes(classes: int, settings: SamplingSettings) -> ImagePlan:
+    """What serves every target: ``forget_images`` (or ``retain_images``, if more) of each class."""
+    count = max(settings.forget_images, settings.retain_images)
+    return _rows([(label, count) for label in range(classes)], classes)
+
+
+def _rows(counts: list[tuple[int, int]], classes: int) -> ImagePlan:
+    seeds = [np.arange(count) * classes + label for label, count in counts]
+    return ImagePlan(np.concatenate(seeds), np.repeat(*zip(*counts, strict=True)))
+
+
+def shard_count(images: int, shard_images: int) -> int:
+    return -(-images // shard_images)
+
+
+def shard_of(plan: ImagePlan, shard: int, shard_images: int) -> ImagePlan:
+    """Rows of shard number ``shard``."""
+    shards = shard_count(len(plan.seeds), shard_images)
+    if not 0 <= shard < shards:
+        raise LetheError(f"shard {shard}: the image set has {shards}", f"choose 0 to {shards - 1}")
+    rows = slice(shard * shard_images, (shard + 1) * shard_images)
+    return ImagePlan(plan.seeds[rows], plan.conditions[rows])
+
+
+def rows_of(plan: ImagePlan, seeds: np.ndarray, conditions: np.ndarray) -> np.ndarray:
+    """Where the rows of ``plan`` are in a larger set; a row that is missing is an error."""
+    place = {pair: row for row, pair in enumerate(zip(seeds.tolist(), conditions.tolist(), strict=True))}
+    try:
+        wanted = zip(plan.seeds.tolist(), plan.conditions.tolist(), strict=True)
+        return np.array([place[pair] for pair in wanted])
+    except KeyError as missing:
+        raise LetheError(
+            f"the image set has no image of (seed, condition) {missing}", "sample the model again"
+        ) from None

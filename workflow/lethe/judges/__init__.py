@@ -1,0 +1,1 @@
+"""Judges: networks that turn images into raw outputs, kept before any threshold."""

@@ -1,0 +1,36 @@
+"""Which single weights may move."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from lethe.methods.method import Batch
+from lethe.objectives import denoise
+from lethe.settings.method import Masked
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lethe.models.denoiser import Denoiser
+
+
+def saliency(model: Denoiser, forget_batch: Callable[[int], Batch], batches: int, settings: Masked) -> list[Tensor]:
+    """SalUn's mask (Eq. 4): 1 for the ``mask_fraction`` of all weights with the largest |sum of gradients| of the
+    denoising loss over one pass of D_f, one ranking over the whole network, exactly int(fraction * P) ones.
+
+    Returns one tensor for each trainable weight tensor. Memory: one gradient and one flat copy of it.
+    """
+    import torch  # here, since the workflow imports this module when it plans
+
+    weights = [weight for weight in model.network.parameters() if weight.requires_grad]
+    for number in range(batches):
+        batch = forget_batch(number)
+        (denoise(model, batch, settings) * len(batch.clean)).backward()  # a mean: a short batch counts for less
+    magnitudes = [weight.grad.abs() if weight.grad is not None else torch.zeros_like(weight) for weight in weights]
+    model.network.zero_grad(set_to_none=True)
+    ranking = torch.cat([magnitude.flatten() for magnitude in magnitudes])
+    chosen = torch.zeros_like(ranking)
+    chosen[ranking.topk(int(settings.mask_fraction * len(ranking)), sorted=False).indices] = 1
+    parts = chosen.split([magnitude.numel() for magnitude in magnitudes])
+    return [part.view_as(magnitude) for part, magnitude in zip(parts, magnitudes, strict=True)]

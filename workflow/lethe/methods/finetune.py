@@ -1,0 +1,20 @@
+"""Fine-tuning: go on training on D_r and hope that the target fades (catastrophic forgetting)."""
+
+from __future__ import annotations
+
+from lethe.methods.method import Card, Method
+from lethe.objectives import denoise
+from lethe.settings.method import MethodSettings
+
+METHOD = Method(
+    card=Card(
+        title="Finetune",
+        paper="Warnecke et al. 2021, arXiv 2108.11577; the row Finetune of RGD's Table 1",
+        code="not released with RGD",
+        commit="",
+        licence="",
+        differences=("RGD's paper does not state steps and learning rate; the defaults are those of its other rows.",),
+    ),
+    settings=MethodSettings,
+    retain=denoise,
+)

@@ -1,0 +1,175 @@
+"""A class-conditional pixel model in EDM's preconditioning (Karras et al. 2022, Table 1) around a UNet2DModel."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import UNet2DModel
+from torch import Tensor
+
+from lethe.errors import LetheError
+from lethe.models.denoiser import Corrupted
+from lethe.models.folder import read_network, write_network
+from lethe.models.heun import heun, noise_levels
+from lethe.settings.network import NetworkSettings
+
+# UNet2DModel embeds its time step on frequencies made for 0..1000; EDM's c_noise = ln(sigma) / 4 spans about -1.6..1.1.
+_TIME_SCALE = 1000.0
+
+
+class EDM:
+    """The Denoiser of a class study; see :class:`lethe.models.denoiser.Denoiser` for what each method means."""
+
+    def __init__(self, network: UNet2DModel, settings: NetworkSettings, device: torch.device | str = "cpu") -> None:
+        self.device = torch.device(device)
+        self.network = network.to(self.device)
+        self.settings = settings
+        self.condition_count = int(network.config.num_class_embeds)
+
+    @classmethod
+    def new(
+        cls, settings: NetworkSettings, channels: int, size: int, classes: int, device: torch.device | str = "cpu"
+    ) -> EDM:
+        """A freshly initialised model; the weights follow torch's global generator."""
+        levels = len(settings.widths)
+        if size % 2 ** (levels - 1):
+            raise LetheError(
+                f"network.widths names {levels} resolutions, but {size} pixels cannot be halved {levels - 1} times",
+                "name fewer widths",
+            )
+        network = UNet2DModel(
+            sample_size=size,
+            in_channels=channels,
+            out_channels=channels,
+            layers_per_block=settings.layers,
+            block_out_channels=settings.widths,
+            down_block_types=("DownBlock2D",) * levels,
+            up_block_types=("UpBlock2D",) * levels,
+            norm_num_groups=math.gcd(8, *settings.widths),
+            dropout=settings.dropout,
+            add_attention=False,
+            num_class_embeds=classes,
+        )
+        return cls(network, settings, device)
+
+    @classmethod
+    def load(cls, folder: Path, device: torch.device | str = "cpu") -> EDM:
+        """Read a folder that :meth:`save` wrote."""
+        network, provenance = read_network(folder, UNet2DModel)
+        if "preconditioning" not in provenance:
+            raise LetheError(f"{folder}: says nothing of EDM's preconditioning", "give a model folder that Lethe wrote")
+        return cls(network, NetworkSettings(**provenance["preconditioning"]), device)
+
+    def save(self, folder: Path, provenance: dict[str, Any], weights: dict[str, Tensor] | None = None) -> None:
+        provenance = {**provenance, "preconditioning": json.loads(self.settings.model_dump_json())}
+        write_network(folder, self.network, provenance, weights)
+
+    def clean(self, images: Tensor) -> Tensor:
+        return images.to(self.device).to(torch.float32) / 127.5 - 1
+
+    def corrupt(self, clean: Tensor, generator: torch.Generator) -> Corrupted:
+        """ln(sigma) ~ N(P_mean, P_std^2); weight (sigma^2 + sigma_data^2) / (sigma sigma_data)^2."""
+        log_sigma = torch.randn((len(clean), 1, 1, 1), generator=generator)
+        noise = torch.randn(clean.shape, generator=generator).to(self.device)
+        sigma = (log_sigma * self.settings.p_std + self.settings.p_mean).exp().to(self.device)
+        data = self.settings.sigma_data
+        weight = (sigma.square() + data**2) / (sigma * data).square()
+        return Corrupted(clean=clean, noisy=clean + sigma * noise, level=sigma, weight=weight)
+
+    def predict(self, corrupted: Corrupted, conditions: Tensor) -> Tensor:
+        return self.denoise(corrupted.noisy, corrupted.level, conditions)
+
+    def teach(self, corrupted: Corrupted, conditions: Tensor) -> Tensor:
+        with torch.no_grad():
+            return self.predict(corrupted, conditions)
+
+    def denoise(self, noisy: Tensor, sigma: Tensor, conditions: Tensor) -> Tensor:
+        """D(x; sigma, y) of EDM's Eq. 7; ``sigma`` is (B, 1, 1, 1)."""
+        data = self.settings.sigma_data
+        total = sigma.square() + data**2
+        inside = self.network(
+            noisy / total.sqrt(), sigma.flatten().log() * (_TIME_SCALE / 4), class_labels=conditions
+        ).sample
+        return data**2 / total * noisy + sigma * data / total.sqrt() * inside
+
+    def squared_error(
+        self, prediction: Tensor, corrupted: Corrupted, *, target: Tensor | None = None, truncation: float | None = None
+    ) -> Tensor:
+        error = (prediction - (corrupted.clean if target is None else target)).square()
+        return corrupted.weight * (error if truncation is None else error.clamp(max=truncation))
+
+    def next_condition(self, conditions: Tensor) -> Tensor:
+        return (conditions + 1) % self.condition_count
+
+    def random_condition(self, conditions: Tensor, generator: torch.Generator) -> Tensor:
+        shift = torch.randint(1, self.condition_count, conditions.shape, generator=generator)
+        return (conditions + shift.to(conditions.device)) % self.condition_count
+
+    def groups(self) -> dict[str, Callable[[str], bool]]:
+        return {
+            "all": lambda name: True,
+            "condition": lambda name: name.startswith("class_embedding") or "time_emb_proj" in name,
+        }
+
+    @torch.inference_mode()
+    def sample(
+        self,
+        seeds: Sequence[int],
+        conditions: Sequence[int],
+        *,
+        steps: int,
+        sigma_min: float,
+        sigma_max: float,
+        rho: float,
+        kernel_batch: int,
+        progress: Callable[[int], object] = lambda count: None,
+    ) -> Tensor:
+        """EDM's deterministic sampler; every network call sees exactly ``kernel_batch`` images.
+
+        One CPU generator for each image, seeded with its seed, draws its latent. The last batch is padded, so that the
+        bytes of an image depend on its seed, its condition and ``kernel_batch``, never on its companions (measured:
+        reference notes, section 5). ``progress`` is called with the number of images done. Returns (N, C, H, W) uint8.
+        """
+        levels = noise_levels(steps, sigma_min, sigma_max, rho)
+        shape = (self.network.config.in_channels, self.network.config.sample_size, self.network.config.sample_size)
+        images = torch.empty((len(seeds), *shape), dtype=torch.uint8)
+        with _evaluating(self.network):
+            for start in range(0, len(seeds), kernel_batch):
+                stop = min(start + kernel_batch, len(seeds))
+                noise = torch.zeros((kernel_batch, *shape))
+                labels = torch.zeros(kernel_batch, dtype=torch.long)
+                labels[: stop - start] = torch.as_tensor(conditions[start:stop])
+                for row, seed in enumerate(seeds[start:stop]):
+                    noise[row] = torch.randn(shape, generator=torch.Generator().manual_seed(int(seed) % 2**32))
+                pixels = heun(self._denoiser_for(labels.to(self.device)), noise.to(self.device), levels)
+                if not bool(pixels.isfinite().all()):  # as bytes they would be black pixels
+                    raise LetheError(
+                        f"pixels of the images of seeds {seeds[start]} to {seeds[stop - 1]} are not finite",
+                        "the model has diverged: make it again with a lower learning rate",
+                    )
+                images[start:stop] = (pixels * 127.5 + 128).clamp(0, 255).to(torch.uint8)[: stop - start].cpu()
+                progress(stop - start)
+        return images
+
+    def _denoiser_for(self, labels: Tensor) -> Callable[[Tensor, float], Tensor]:
+        def denoise(noisy: Tensor, level: float) -> Tensor:
+            sigma = torch.full((len(noisy), 1, 1, 1), level, dtype=torch.float32, device=self.device)
+            return self.denoise(noisy, sigma, labels)
+
+        return denoise
+
+
+@contextlib.contextmanager
+def _evaluating(network: torch.nn.Module) -> Iterator[None]:
+    was_training = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(was_training)

@@ -1,0 +1,79 @@
+"""A record: one number with the protocol that made it. Cells write records; tables and figures read them."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lethe.errors import LetheError
+from lethe.files import write_rows
+
+
+@dataclass(frozen=True)
+class Record:
+    """One measured number.
+
+    ``low`` and ``high`` bound ``value`` by the interval named in ``interval`` (for KID: value -+ 1.96 standard
+    errors); they are ``None`` for a metric that has none. ``control`` is the same metric between two sets of real
+    images, with ``control_n`` images in the smaller one: the value a perfect model would show at that size.
+    """
+
+    preset: str
+    study: str
+    target: str
+    variant: str
+    method: str
+    seed: int
+    metric: str
+    value: float
+    low: float | None
+    high: float | None
+    interval: str
+    n: int
+    control: float | None
+    control_n: int | None
+    reference: str
+    judge: str
+    judge_sha256: str
+    features: str
+    sampler: str
+    image_seeds: str
+    fingerprint: str
+
+
+COLUMNS = tuple(field.name for field in dataclasses.fields(Record))
+_INTEGERS = {"seed", "n", "control_n"}
+_NUMBERS = {"value", "low", "high", "control"}
+
+
+def write_records(path: str | Path, records: Iterable[Record]) -> None:
+    write_rows(path, COLUMNS, (dataclasses.asdict(record) for record in records))
+
+
+def read_records(paths: Iterable[str | Path]) -> list[Record]:
+    """Read record files, in the order given. Errors name the file, the line and the column."""
+    records = []
+    for path in paths:
+        if not Path(path).is_file():
+            raise LetheError(f"{path}: no such record file", "run the measure stage first")
+        with Path(path).open(newline="", encoding="utf-8") as stream:
+            rows = csv.DictReader(stream)
+            if tuple(rows.fieldnames or ()) != COLUMNS:
+                raise LetheError(f"{path}: its columns are not those of a record", "run the measure stage again")
+            for row in rows:
+                try:
+                    records.append(Record(**{name: _parse(name, row[name]) for name in COLUMNS}))
+                except (TypeError, ValueError) as error:
+                    raise LetheError(f"{path}, line {rows.line_num}: {error}", "run the measure stage again") from None
+    return records
+
+
+def _parse(name: str, text: str) -> object:
+    if name in _INTEGERS:
+        return int(text) if text else None
+    if name in _NUMBERS:
+        return float(text) if text else None
+    return text

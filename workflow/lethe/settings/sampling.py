@@ -1,0 +1,28 @@
+"""Settings of the sample stage."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from lethe.settings.common import Settings
+
+
+class SamplingSettings(Settings):
+    """How many images are drawn from each model, and by which sampler (EDM's deterministic Heun)."""
+
+    forget_images: int = Field(100, ge=1, description="Images conditioned on the forgotten class, for UA.")
+    retain_images: int = Field(
+        50,
+        ge=1,
+        description="Images of each remaining class, for RA and the distances (never more than forget_images).",
+    )
+    steps: int = Field(18, ge=2, description="Steps of the Heun sampler; 2 * steps - 1 network calls an image.")
+    sigma_min: float = Field(0.002, gt=0, description="Lowest noise level.")
+    sigma_max: float = Field(80.0, gt=0, description="Highest noise level.")
+    rho: float = Field(7.0, gt=0, description="Curvature of the noise schedule.")
+    kernel_batch: int = Field(
+        64, ge=1, description="Images in one network call; the last call is padded, so bytes do not depend on the rest."
+    )
+    shard_images: int = Field(
+        5000, ge=1, description="Images in one job; a larger set is drawn by several jobs and read as one."
+    )
