@@ -125,7 +125,9 @@ class Artefacts(Settings):
     """The tables and figures: which study and which rows they show."""
 
     study: str = Field(description="The study of Table 1, Figure 2 and the figures beside them.")
-    table1: tuple[str, ...] = Field(min_length=1, description="Rows of Table 1, in this order.")
+    table1: tuple[str, ...] | None = Field(
+        None, min_length=1, description="Rows of Table 1, in this order; null: all variants of the study, in theirs."
+    )
     pairs: tuple[tuple[str, str], ...] = Field((), description="Rows compared with each other over targets and seeds.")
     trajectory: tuple[str, ...] = Field((), description="Rows in the trajectory figure; methods with two gradients.")
     figure2: str = Field(description="The row whose gradients Figure 2 is drawn from; a method with two gradients.")
@@ -150,7 +152,7 @@ class Config(Settings):
                 f"artefacts.study: there is no study '{shown.study}'; {nearest(shown.study, self.studies)}"
             )
         rows = {
-            "table1": shown.table1,
+            "table1": shown.table1 or (),
             "pairs": [name for pair in shown.pairs for name in pair],
             "trajectory": shown.trajectory,
             "figure2": [shown.figure2],

@@ -91,6 +91,18 @@ def read_provenance(path: str | Path) -> dict[str, Any]:
         return json.loads((stream.metadata() or {}).get("lethe", "{}"))
 
 
+def order_metadata(path: str | Path) -> None:
+    """Sort the metadata of a safetensors file: its writer puts two entries or more in an order drawn at random, and
+    the same content is to be the same bytes."""
+    with Path(path).open("r+b") as stream:
+        size = int.from_bytes(stream.read(8), "little")
+        header = json.loads(stream.read(size))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        stream.seek(8)
+        stream.write(text.ljust(size))
+
+
 def _opened(path: str | Path, safe_open: Any) -> Any:
     from safetensors import SafetensorError
 

@@ -22,7 +22,7 @@ class ImagePlan(NamedTuple):
 
 
 def one_target(target: int, classes: int, settings: SamplingSettings) -> ImagePlan:
-    """``forget_images`` of the target first, then ``retain_images`` of each other class, class by class."""
+    """``forget_images`` of the target and ``retain_images`` of each other class, in the order of their seeds."""
     others = [label for label in range(classes) if label != target]
     counts = [(target, settings.forget_images), *((label, settings.retain_images) for label in others)]
     return _rows(counts, classes)
@@ -35,8 +35,9 @@ def all_classes(classes: int, settings: SamplingSettings) -> ImagePlan:
 
 
 def _rows(counts: list[tuple[int, int]], classes: int) -> ImagePlan:
-    seeds = [np.arange(count) * classes + label for label, count in counts]
-    return ImagePlan(np.concatenate(seeds), np.repeat(*zip(*counts, strict=True)))
+    """In the order of seeds the classes alternate, so that every shard shows all of them."""
+    seeds = np.sort(np.concatenate([np.arange(count) * classes + label for label, count in counts]))
+    return ImagePlan(seeds, seeds % classes)
 
 
 def shard_count(images: int, shard_images: int) -> int:

@@ -225,6 +225,10 @@ class Plan:
     def artefacts(self) -> list[str]:
         return self.tables() + self.figures()
 
+    @property
+    def table1_rows(self) -> list[str]:
+        return list(self.shown.table1 or self.study(self.shown.study).variants)
+
     def titled(self, variants: Iterable[str]) -> list[str]:
         study = self.study(self.shown.study)
         return [f"{variant}={study.title(variant)}" for variant in variants]
@@ -258,7 +262,7 @@ class Plan:
             yield Cell(self.shown.study, str(self.shown.shown_target), variant, self._seeds(study, variant)[0])
 
     def code_of_artefact(self, name: str) -> list[Path]:
-        return modules_behind("lethe.artefacts.__main__", f"lethe.artefacts.{name}")
+        return modules_behind(f"lethe.artefacts.{name}")
 
     # Whole
 

@@ -4,7 +4,7 @@
 rule table1:
     input:
         code=plan.code_of_artefact("table1"),
-        records=plan.records(plan.shown.study, plan.shown.table1),
+        records=plan.records(plan.shown.study, plan.table1_rows),
         published="workflow/published/paper_values.csv",
     output:
         csv=report(
@@ -27,7 +27,7 @@ rule table1:
         mem_mb=1000,
         runtime=10,
     params:
-        variants=plan.titled(plan.shown.table1),
+        variants=plan.titled(plan.table1_rows),
         study=plan.shown.study,
     message:
         "table1: {output.markdown}"

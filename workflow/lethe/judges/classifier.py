@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from lethe.errors import LetheError
-from lethe.files import written_whole
+from lethe.files import order_metadata, written_whole
 
 
 class Classifier(nn.Module):
@@ -83,6 +83,7 @@ def save_classifier(path: Path, classifier: Classifier, provenance: dict[str, An
     metadata = {"format": "pt", "lethe": json.dumps({**provenance, "shape": classifier.shape}, sort_keys=True)}
     with written_whole(path) as temporary:
         save_file(tensors, temporary, metadata=metadata)
+        order_metadata(temporary)
 
 
 def load_classifier(path: Path) -> tuple[Classifier, dict[str, Any]]:

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from lethe.errors import LetheError
-from lethe.files import write_json, written_whole
+from lethe.files import order_metadata, write_json, written_whole
 
 Network = TypeVar("Network", bound=ModelMixin)
 
@@ -39,6 +39,7 @@ def write_network(
     with written_whole(folder / WEIGHTS) as temporary:
         # "format": diffusers refuses safetensors that do not name the framework.
         save_file(tensors, temporary, metadata={"format": "pt", "lethe": json.dumps(provenance, sort_keys=True)})
+        order_metadata(temporary)
 
 
 def read_network(folder: Path, kind: type[Network]) -> tuple[Network, dict[str, Any]]:

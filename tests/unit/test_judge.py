@@ -1,0 +1,213 @@
+"""The judge: its class of noise, its accuracy, and its outputs as a function of each image alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import accuracy_score
+
+from lethe import judge
+from lethe.data import LabelledImages
+from lethe.errors import LetheError
+from lethe.files import read_arrays, sha256_of, write_arrays
+from lethe.judge import held_out_accuracy, look, train_judge
+from lethe.judges.classifier import Classifier, load_classifier, noise_like, save_classifier
+from lethe.settings.judge import JudgeSettings
+
+CPU = torch.device("cpu")
+SETTINGS = JudgeSettings(width=8, features=16, steps=150, batch=64)
+
+
+@pytest.fixture(scope="module")
+def halves(digits) -> tuple[LabelledImages, LabelledImages]:
+    """Training and held-out images."""
+    even = np.arange(len(digits.conditions)) % 2 == 0
+    return digits.where(even), digits.where(~even)
+
+
+@pytest.fixture(scope="module")
+def classifier(halves) -> Classifier:
+    return train_judge(halves[0], SETTINGS, CPU)
+
+
+def real_images(digits: LabelledImages, count: int = 70) -> torch.Tensor:
+    return torch.from_numpy(digits.images[:count]).float() / 127.5 - 1
+
+
+def noise(digits: LabelledImages, seed: int = 0, count: int = 70) -> torch.Tensor:
+    return noise_like(real_images(digits, count), torch.Generator().manual_seed(seed))
+
+
+def test_noise_is_in_range_and_a_function_of_the_generator(digits):
+    images = noise(digits)
+    assert images.shape == (70, 1, 8, 8)
+    assert images.isfinite().all()
+    assert images.abs().max() <= 1
+    assert torch.equal(images, noise(digits))
+    assert not (images == noise(digits, seed=1)).flatten(1).all(1).any()
+
+
+def test_the_seven_kinds_are_what_they_say(digits):
+    gaussian, uniform, two_valued, smooth, shuffled, drowned, grey = (noise(digits)[kind::7] for kind in range(7))
+    real = real_images(digits)
+    spread = [kind.flatten(1).std(1).median().item() for kind in (gaussian, uniform, drowned, grey)]
+    assert spread[0] > 0.3
+    assert spread[1] == pytest.approx(2 / 12**0.5, abs=0.1)
+    assert spread[2] > 0.5
+    assert spread[3] < 0.1
+    assert (two_valued.abs() == 1).all()
+    # Neighbours in a smooth field are alike, in the others they are not.
+    steps = [(kind.diff(dim=3).square().mean() / kind.var()).item() for kind in (smooth, gaussian, uniform)]
+    assert steps[0] < 0.7 < 1.5 < min(steps[1:])
+    for mixed, original in zip(shuffled, real[4::7], strict=True):
+        assert torch.equal(mixed.flatten().sort().values, original.flatten().sort().values)
+        assert not torch.equal(mixed, original)
+
+
+def test_colours_stay_together_when_pixels_are_shuffled():
+    real = torch.arange(64.0).reshape(1, 1, 8, 8).repeat(7, 3, 1, 1) / 64
+    real = real * torch.tensor([1.0, -1.0, 0.5]).reshape(1, 3, 1, 1)
+    mixed = noise_like(real, torch.Generator().manual_seed(0))[4]
+    assert torch.equal(mixed[1], -mixed[0])
+    assert torch.equal(mixed[2], mixed[0] / 2)
+
+
+def test_augmentation_moves_an_image_by_at_most_one_pixel():
+    image = torch.rand(1, 2, 5, 5, generator=torch.Generator().manual_seed(0))
+    moved = judge._shifted(image.repeat(200, 1, 1, 1), torch.Generator().manual_seed(1))
+    expected = []
+    for down in (-1, 0, 1):
+        for right in (-1, 0, 1):
+            blank = torch.full((2, 7, 7), -1.0)
+            blank[:, 1 + down : 6 + down, 1 + right : 6 + right] = image[0]
+            expected.append(blank[:, 1:6, 1:6].numpy().tobytes())
+    seen = [one.numpy().tobytes() for one in moved]
+    assert set(seen) == set(expected)
+    assert max(seen.count(one) for one in expected) < 50
+
+
+def test_training_is_deterministic_and_learns(halves, classifier):
+    again = train_judge(halves[0], SETTINGS, CPU)
+    for name, weight in classifier.state_dict().items():
+        assert torch.equal(weight, again.state_dict()[name])
+    accuracy = held_out_accuracy(classifier, halves[1], seed=0, device=CPU)
+    assert accuracy["real"] > 0.9
+    assert accuracy["noise_like"] > 0.8
+
+
+def test_even_the_largest_share_of_noise_leaves_a_real_image(halves):
+    train_judge(halves[0], SETTINGS.model_copy(update={"batch": 2, "noise_share": 0.95, "steps": 2}), CPU)
+
+
+def test_each_image_is_looked_at_alone(classifier, halves):
+    images = halves[1].images[:100]
+    features, logits = look(classifier, images, CPU)
+    assert (features.shape, logits.shape) == ((100, 16), (100, 11))
+    assert features.dtype == logits.dtype == torch.float32
+    for batch in (1, 7, 100):
+        other_features, other_logits = look(classifier, images, CPU, batch=batch)
+        torch.testing.assert_close(other_features, features, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(other_logits, logits, rtol=1e-4, atol=1e-4)
+    order = np.random.default_rng(0).permutation(100)
+    torch.testing.assert_close(look(classifier, images[order], CPU)[1], logits[order], rtol=1e-4, atol=1e-4)
+
+
+def test_accuracy_is_that_of_looking_at_one_image_after_another(classifier, halves):
+    held_out = halves[1]
+    accuracy = held_out_accuracy(classifier, held_out, seed=0, device=CPU)
+    told = [int(look(classifier, image[None], CPU)[1].argmax()) for image in held_out.images]
+    assert accuracy["real"] == pytest.approx(accuracy_score(held_out.conditions, told))
+    assert accuracy["n"] == 2 * len(told)
+    assert accuracy["all"] == pytest.approx((accuracy["real"] + accuracy["noise_like"]) / 2)
+
+
+@pytest.mark.parametrize(("answer", "real", "noise_share"), [(10, 0.0, 1.0), (4, None, 0.0)])
+def test_accuracy_of_a_judge_that_always_says_the_same(halves, answer, real, noise_share):
+    held_out = halves[1]
+    stubborn = Classifier(1, 2, 3, 10).eval()
+    with torch.no_grad():
+        stubborn.head.weight.zero_()
+        stubborn.head.bias.copy_(torch.nn.functional.one_hot(torch.tensor(answer), 11))
+    accuracy = held_out_accuracy(stubborn, held_out, seed=0, device=CPU)
+    assert accuracy["real"] == (np.mean(held_out.conditions == answer) if real is None else real)
+    assert accuracy["noise_like"] == noise_share
+
+
+# ----------------------------------------------------------------------------------------------------- the command
+
+
+def data_file(path: Path, data: LabelledImages) -> Path:
+    write_arrays(path, {"images": data.images, "conditions": data.conditions}, {"classes": list(data.classes)})
+    return path
+
+
+def run(words: str) -> None:
+    arguments = judge.parser().parse_args(words.split())
+    arguments.run(arguments)
+
+
+def train_words(folder: Path, halves: tuple[LabelledImages, LabelledImages], accuracy: float) -> str:
+    train, held_out = data_file(folder / "train", halves[0]), data_file(folder / "test", halves[1])
+    settings = f"--width 8 --features 16 --steps 150 --batch 64 --accuracy {accuracy} --device cpu"
+    places = f"--data {train} --held-out {held_out} --judge {folder / 'judge'} --report {folder / 'report'}"
+    return f"train {settings} {places}"
+
+
+def test_shards_are_judged_as_one_set(tmp_path, halves, classifier):
+    run(train_words(tmp_path, halves, accuracy=0.8))
+    for name, weight in load_classifier(tmp_path / "judge")[0].state_dict().items():
+        assert torch.equal(weight, classifier.state_dict()[name])
+
+    images = halves[1].images[:60]
+    columns = {"images": images, "seeds": np.arange(60), "conditions": halves[1].conditions[:60]}
+    write_arrays(tmp_path / "whole", columns, {"stage": "sample"})
+    for number, rows in enumerate((slice(0, 25), slice(25, 50), slice(50, 60))):
+        write_arrays(tmp_path / f"shard{number}", {name: column[rows] for name, column in columns.items()}, {})
+    shards = " ".join(str(tmp_path / f"shard{number}") for number in range(3))
+    for name, files in (("from whole", tmp_path / "whole"), ("from shards", shards)):
+        output = tmp_path / name.replace(" ", "-")
+        run(f"apply --judge {tmp_path / 'judge'} --images {files} --output {output} --device cpu --fingerprint f")
+    (whole, record), (pieces, _) = (read_arrays(tmp_path / f"from-{name}") for name in ("whole", "shards"))
+    assert whole.keys() == pieces.keys() == {"features", "logits", "seeds", "conditions"}
+    for name, column in whole.items():
+        np.testing.assert_array_equal(pieces[name], column)
+    np.testing.assert_allclose(whole["logits"], look(classifier, images, CPU)[1], rtol=1e-6)
+    assert record["judge_sha256"] == sha256_of(tmp_path / "judge")
+    assert record["images"] == {"stage": "sample"}
+
+
+def test_the_same_judge_is_the_same_bytes(tmp_path, classifier):
+    for number in range(8):
+        save_classifier(tmp_path / str(number), classifier, {"stage": "judge train", "classes": ["a"]})
+    assert len({sha256_of(path) for path in tmp_path.iterdir()}) == 1
+
+
+def test_a_judge_below_the_accuracy_asked_for_is_not_written(tmp_path, halves):
+    with pytest.raises(LetheError, match=r"judge\.accuracy = 1\.0"):
+        run(train_words(tmp_path, halves, accuracy=1.0))
+    assert not (tmp_path / "judge").exists()
+    assert not (tmp_path / "report").exists()
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "no judge"])
+def test_a_file_that_is_no_judge_is_refused_by_name(tmp_path, classifier, damage):
+    path = tmp_path / "judge"
+    save_classifier(path, classifier, {"stage": "judge train", "classes": []})
+    content = path.read_bytes()
+    path.unlink()
+    if damage == "cut":
+        path.write_bytes(content[:-1])
+    elif damage == "no judge":
+        write_arrays(path, {"images": np.zeros(3)}, {"stage": "sample"})
+    with pytest.raises(LetheError, match=str(path)):
+        load_classifier(path)
+
+
+def test_a_file_without_images_is_refused_by_name(tmp_path, classifier):
+    save_classifier(tmp_path / "judge", classifier, {"stage": "judge train", "classes": []})
+    write_arrays(tmp_path / "sets", {"forget_images": np.zeros((1, 1, 8, 8), np.uint8)}, {})
+    with pytest.raises(LetheError, match="sets: holds no images"):
+        run(f"apply --judge {tmp_path / 'judge'} --images {tmp_path / 'sets'} --output {tmp_path / 'out'} --device cpu")

@@ -1,0 +1,25 @@
+"""The artefacts stage: ``python -m lethe.artefacts COMMAND`` makes one table or figure from records, trajectories or
+images. It reads only the files it is given, and the same files give the same bytes."""
+
+from __future__ import annotations
+
+import argparse
+
+from lethe.artefacts import figure2, paired, samples, table1, trajectory
+from lethe.cli import command
+
+_COMMANDS = {"table1": table1, "paired": paired, "figure2": figure2, "trajectory": trajectory, "samples": samples}
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m lethe.artefacts", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="|".join(_COMMANDS))
+    for name, module in _COMMANDS.items():
+        options = commands.add_parser(name, help=module.TITLE, description=module.__doc__)
+        options.set_defaults(run=module.main)
+        module.add_arguments(options)
+    return parser
+
+
+if __name__ == "__main__":
+    command(parser(), lambda arguments: arguments.run(arguments))

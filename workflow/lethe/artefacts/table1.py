@@ -1,0 +1,284 @@
+"""Table 1 of the RGD paper for a study of ours: UA, RA and distances of each variant, over targets and seeds, with the
+paper's own numbers beside them. Writes csv (full precision), Markdown and LaTeX."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lethe.artefacts import typeset
+from lethe.artefacts.naming import titles_of
+from lethe.artefacts.rows import DDOF, METRICS, Metric, Row, check_one_judge, of_one_study, row_of
+from lethe.artefacts.typeset import NOTHING, Group, Table, Text, decimals_of, mean_and_std, number, span_of
+from lethe.errors import LetheError
+from lethe.files import write_rows, write_text
+from lethe.measures.summary import Summary, summarise
+from lethe.methods import method_named
+from lethe.methods.method import Control
+from lethe.record import read_records
+
+TITLE = "Table 1: UA, RA and distances of each variant"
+REAL = "Real images"
+COLUMNS = (
+    *("study", "variant", "title", "method", "role", "metric", "better", "mean", "std", "ddof", "min", "max"),
+    *("n_targets", "n_seeds", "n_cells", "targets", "images_min", "images_max", "judge", "judge_sha256", "features"),
+    *("published_metric", "published_value", "published_std", "published_task", "published_is_comparable"),
+)
+# Means of one target's control that differ by more than this are not the same control.
+_SAME = 1e-6
+
+
+class Published(NamedTuple):
+    """A number of the paper; ``std`` None where the paper gives none."""
+
+    value: float
+    std: float | None
+    task: str
+
+
+def read_published(path: str | Path, artefact: str) -> dict[tuple[str, str], Published]:
+    """The paper's numbers of one artefact, by (method, metric)."""
+    try:
+        with Path(path).open(newline="", encoding="utf-8") as stream:
+            return {
+                (row["method"], row["metric"]): Published(
+                    float(row["value"]), float(row["std"]) if row["std"] else None, row["task"]
+                )
+                for row in csv.DictReader(stream)
+                if row["artefact"] == artefact
+            }
+    except FileNotFoundError:
+        raise LetheError(f"{path}: no such file", "give workflow/published/paper_values.csv") from None
+    except (KeyError, ValueError) as error:
+        raise LetheError(f"{path}: not a table of published values ({error})", "restore the file") from None
+
+
+def is_control(row: Row) -> bool:
+    return isinstance(method_named(row.method), Control)
+
+
+def control_values(rows: Sequence[Row], metric: str) -> tuple[dict[str, float], list[int]]:
+    """The metric between two sets of real images, by target, and the sizes of the smaller set; empty if not measured.
+
+    It is no variant's own: every cell of a target carries the same.
+    """
+    values: dict[str, float] = {}
+    sizes = []
+    for row in rows:
+        for (target, _), record in row.records[metric].items():
+            if record.control is None:
+                continue
+            known = values.setdefault(target, record.control)
+            if not math.isclose(known, record.control, rel_tol=_SAME, abs_tol=_SAME):
+                raise LetheError(
+                    f"target {target} has two controls of {metric}: {known} and {record.control} ({row.variant})",
+                    "measure its cells again: they are of different runs",
+                )
+            sizes.append(record.control_n or 0)
+    return values, sizes
+
+
+def csv_rows(
+    study: str, rows: Sequence[Row], titles: Mapping[str, str], published: Mapping[tuple[str, str], Published]
+) -> list[dict[str, Any]]:
+    """One line for each variant and metric, then the real images' own; numbers in full precision."""
+    lines = []
+    for row in rows:
+        for metric in METRICS:
+            records = list(row.records[metric.name].values())
+            paper = published.get((row.method, metric.published or ""))
+            line = {
+                "variant": row.variant,
+                "title": titles[row.variant],
+                "method": row.method,
+                "role": "control" if is_control(row) else "method",
+                "n_targets": len(row.targets),
+                "n_seeds": len(row.seeds),
+                "targets": " ".join(row.targets),
+                "images_min": min(record.n for record in records),
+                "images_max": max(record.n for record in records),
+            }
+            if paper is not None:
+                line |= {
+                    "published_metric": metric.published,
+                    "published_value": paper.value,
+                    "published_std": paper.std,
+                    "published_task": paper.task,
+                    "published_is_comparable": False,
+                }
+            lines.append(line | _summary_columns(study, metric, row.summary(metric.name), rows))
+    for metric in METRICS:
+        values, sizes = control_values(rows, metric.name)
+        if values:
+            line = {
+                "variant": "real",
+                "title": REAL,
+                "role": "real images",
+                "n_targets": len(values),
+                "targets": " ".join(values),
+                "images_min": min(sizes),
+                "images_max": max(sizes),
+            }
+            lines.append(line | _summary_columns(study, metric, summarise(values.values(), DDOF), rows))
+    return lines
+
+
+def _summary_columns(study: str, metric: Metric, summary: Summary, rows: Sequence[Row]) -> dict[str, Any]:
+    judged = next(iter(rows[0].records[metric.name].values()))
+    return {
+        "study": study,
+        "metric": metric.name,
+        "better": metric.better,
+        "mean": summary.mean,
+        "std": summary.std,
+        "ddof": summary.ddof,
+        "min": summary.low,
+        "max": summary.high,
+        "n_cells": summary.n,
+        "judge": judged.judge,
+        "judge_sha256": judged.judge_sha256,
+        "features": judged.features,
+    }
+
+
+def as_table(
+    study: str, rows: Sequence[Row], titles: Mapping[str, str], published: Mapping[tuple[str, str], Published]
+) -> Table:
+    contenders = _contenders(rows)
+    best = {metric.name: _best(contenders, metric) for metric in METRICS}
+    body = []
+    for row in rows:
+        cells = [Text(titles[row.variant], italic=is_control(row)), Text(row.count)]
+        for metric in METRICS:
+            words = _shown(row.summary(metric.name))
+            cells.append(Text(words, bold=row in contenders and words.split(" ")[0] == best[metric.name]))
+        body.append([*cells, *(_paper_cell(published, row.method, metric) for metric in METRICS if metric.published)])
+    controls = {metric.name: control_values(rows, metric.name) for metric in METRICS}
+    measured = [values for values, _ in controls.values() if values]
+    real = [Text(REAL, italic=True), Text(str(len(measured[0])) if measured else NOTHING)]
+    real += [Text(_shown(summarise(values.values(), DDOF)) if values else NOTHING) for values, _ in controls.values()]
+    real += [Text(NOTHING)] * sum(metric.published is not None for metric in METRICS)
+    rates = sum(metric.is_rate for metric in METRICS)
+    return Table(
+        caption=f"Unlearning one class of {study}: mean ± standard deviation over targets and seeds. "
+        "Beside it the RGD paper's Table 1, which is not comparable.",
+        label=f"tab:table1-{study}",
+        groups=[
+            Group("", 2),
+            Group(f"{study}: rates", rates),
+            Group("distances in the judge's features", len(METRICS) - rates),
+            Group("RGD paper: CIFAR-10, not comparable", 3),
+        ],
+        columns=[
+            "Method",
+            "n",
+            *(f"{metric.name} {metric.arrow}" for metric in METRICS),
+            *(f"{metric.published} {metric.arrow}" for metric in METRICS if metric.published),
+        ],
+        blocks=[body, [real]],
+        notes=_notes(study, rows, titles, controls),
+    )
+
+
+def _shown(summary: Summary) -> str:
+    return mean_and_std(summary.mean, summary.std, decimals_of(summary.mean))
+
+
+def _contenders(rows: Sequence[Row]) -> list[Row]:
+    """The methods that have as many targets as any row: the others' means are over something else."""
+    most = max(len(row.targets) for row in rows)
+    return [row for row in rows if not is_control(row) and len(row.targets) == most]
+
+
+def _best(contenders: Sequence[Row], metric: Metric) -> str:
+    """The best mean as printed, so that means that print alike share it."""
+    means = [row.summary(metric.name).mean for row in contenders]
+    if not means:
+        return ""
+    mean = max(means) if metric.better == "higher" else min(means)
+    return number(mean, decimals_of(mean))
+
+
+def _paper_cell(published: Mapping[tuple[str, str], Published], method: str, metric: Metric) -> Text:
+    paper = published.get((method, metric.published or ""))
+    if paper is None:
+        return Text(NOTHING)
+    value = number(paper.value, decimals_of(paper.value))
+    return Text(value if paper.std is None else f"{value} ± {number(paper.std, decimals_of(paper.std))}")
+
+
+def _notes(
+    study: str,
+    rows: Sequence[Row],
+    titles: Mapping[str, str],
+    controls: Mapping[str, tuple[dict[str, float], list[int]]],
+) -> list[str]:
+    every = [record for row in rows for cells in row.records.values() for record in cells.values()]
+    judges = sorted({(record.judge, record.judge_sha256[:12]) for record in every})
+    features = sorted({record.features for record in every if record.features})
+    samplers = sorted({record.sampler for record in every})
+    images = ", ".join(
+        f"{metric.name} {span_of([r.n for row in rows for r in row.records[metric.name].values()])}"
+        for metric in METRICS
+    )
+    sizes = [size for _, counted in controls.values() for size in counted]
+    seeds = sorted({seed for row in rows if not is_control(row) for seed in row.seeds})
+    notes = [
+        f"n: targets × seeds. ±: sample standard deviation (ddof {DDOF}) over these cells; none for one.",  # noqa: RUF001
+        f"Judge: {'; '.join(f'{name}, sha256 {digest}' for name, digest in judges)}.",
+        f"FD, KD: Fréchet distance and unbiased kernel distance (may be negative) in the judge's features: "
+        f"{'; '.join(features)}.",
+        f"Images a cell: {images}. Sampler: {'; '.join(samplers)}.",
+    ]
+    if seeds:
+        notes.append(f"Training seeds of the methods: {', '.join(map(str, seeds))}.")
+    if sizes:
+        notes.append(
+            f"{REAL}: the distance of {span_of(sizes)} real held-out images to the same reference, one value a target; "
+            "smaller sets have larger FD, so it is no lower bound for FD."
+        )
+    most = max(len(row.targets) for row in rows)
+    notes += [
+        f"{titles[row.variant]}: {len(row.targets)} of {most} targets only ({', '.join(row.targets)}); not compared."
+        for row in rows
+        if len(row.targets) < most
+    ]
+    notes += [
+        "Italic: controls. Bold: best mean among the unlearning methods, whatever its uncertainty; the columns belong "
+        "together, since what forgets little keeps much.",
+        f"The paper's values are CIFAR-10 with Inception FID: not comparable with those of {study}. Their ± is over "
+        "ten classes, its ddof not stated.",
+    ]
+    return notes
+
+
+def main(arguments: argparse.Namespace) -> None:
+    titles = titles_of(arguments.variants, "--variants")
+    records = of_one_study(read_records(arguments.records), arguments.study)
+    rows = [row_of(records, variant) for variant in titles]
+    check_one_judge(rows)
+    published = read_published(arguments.published, "table1")
+    table = as_table(arguments.study, rows, titles, published)
+    write_rows(arguments.csv, COLUMNS, csv_rows(arguments.study, rows, titles, published))
+    write_text(arguments.markdown, typeset.as_markdown(table))
+    write_text(arguments.tex, typeset.as_latex(table))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--records", type=Path, nargs="+", required=True, metavar="CSV", help="record files")
+    parser.add_argument(
+        "--variants", nargs="+", required=True, metavar="NAME=TITLE", help="the rows, in this order, and their titles"
+    )
+    parser.add_argument("--published", type=Path, required=True, metavar="CSV", help="the paper's values")
+    parser.add_argument("--study", required=True, help="the study whose records are shown")
+    add_table_outputs(parser)
+
+
+def add_table_outputs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--csv", type=Path, required=True, help="csv file to write, in full precision")
+    parser.add_argument("--markdown", type=Path, required=True, help="Markdown file to write")
+    parser.add_argument("--tex", type=Path, required=True, help="LaTeX file to write")
