@@ -184,9 +184,7 @@ def peak_memory(way: Callable[[Task], None], task: Task) -> int:
     """The most bytes that torch holds while ``way`` makes the gradient, over those held before."""
     way(task)  # libraries may allocate for good at their first call
     task.network.zero_grad(set_to_none=True)
-    device = task.forget_batch[0].device
-    if device.type == "cuda":
-        torch.cuda.synchronize()
+    if task.forget_batch[0].is_cuda:
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
         way(task)
@@ -212,25 +210,22 @@ def _allocations(record: profile) -> Iterator[int]:
     yield from (event["args"]["Bytes"] for event in sorted(memory, key=lambda event: event["ts"]))
 
 
-Clock = Callable[[], float]
-
-
-def seconds(way: Callable[[Task], None], task: Task, optimiser: torch.optim.Optimizer, clock: Clock) -> float:
+def seconds(
+    way: Callable[[Task], None], task: Task, optimiser: torch.optim.Optimizer, clock: Callable[[], float]
+) -> float:
     """One whole training step."""
-    cuda = task.forget_batch[0].device.type == "cuda"
-    if cuda:
-        torch.cuda.synchronize()
+    wait = torch.cuda.synchronize if task.forget_batch[0].is_cuda else lambda: None
+    wait()
     begin = clock()
     way(task)
     optimiser.step()
     optimiser.zero_grad(set_to_none=True)
-    if cuda:
-        torch.cuda.synchronize()
+    wait()
     return clock() - begin
 
 
 def timed_pairs(
-    task: Task, optimiser: torch.optim.Optimizer, pairs: int, clock: Clock
+    task: Task, optimiser: torch.optim.Optimizer, pairs: int, clock: Callable[[], float]
 ) -> dict[str, list[tuple[float, float]]]:
     """For each way, ``pairs`` times the seconds of (a plain step, a step of this way), run one after the other."""
     for way in (plain, *WAYS.values()):

@@ -69,8 +69,7 @@ class Project:
         self.python: str = table["requires-python"].removeprefix(">=")
         self.runtime = [Requirement(line) for line in table["dependencies"]]
         self.extras: Mapping[str, list[Requirement]] = {
-            extra: [Requirement(line) for line in lines]
-            for extra, lines in table["optional-dependencies"].items()
+            extra: [Requirement(line) for line in lines] for extra, lines in table["optional-dependencies"].items()
         }
 
     @property
@@ -84,9 +83,7 @@ def read_pins(text: str) -> list[Pin]:
         requirement, _, comment = line.partition("#")
         if requirement.strip():
             via = re.findall(r"[\w.-]+(?: \(pyproject\.toml\))?", comment.strip().removeprefix("via "))
-            pins.append(
-                Pin(Requirement(requirement), frozenset(canonicalize_name(name.split()[0]) for name in via))
-            )
+            pins.append(Pin(Requirement(requirement), frozenset(canonicalize_name(name.split()[0]) for name in via)))
     return pins
 
 
@@ -213,9 +210,7 @@ def resolve(project: Project, present: Path, upgrade: bool) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     choice = parser.add_mutually_exclusive_group()
     choice.add_argument("--check", action="store_true", help="only say whether the files are in step")
     choice.add_argument("--upgrade", action="store_true", help="take the newest of all but the held packages")

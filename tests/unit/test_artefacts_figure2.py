@@ -153,7 +153,7 @@ def test_two_processes_write_the_same_bytes_without_torch(tmp_path: Path) -> Non
     for number, epoch in enumerate(("0", "1700000000")):
         place = tmp_path / str(number)
         place.mkdir()
-        (place / "matplotlibrc").write_text(f"font.size: {9 + number}\npdf.fonttype: 3\n", encoding="utf-8")
+        (place / "matplotlibrc").write_text(f"axes.titlesize: {9 + number}\naxes.titlepad: {3 + 9 * number}\n")
         (place / "t.csv").write_text(HEADER + "0,-1,1,40,2,-0.5,1\n", encoding="utf-8")
         environment = os.environ | {"PYTHONHASHSEED": str(number), "SOURCE_DATE_EPOCH": epoch}
         command = [sys.executable, "-c", program, *words(place / "t.csv")]

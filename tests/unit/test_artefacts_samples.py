@@ -63,6 +63,8 @@ def test_shards_of_one_model_are_one_set(tmp_path: Path) -> None:
     (joined,) = read_sets(["base", "base"], [tmp_path / "0", tmp_path / "1"]).values()
     for one, other in zip(joined, whole, strict=True):
         assert np.array_equal(one, other)
+    with pytest.raises(LetheError, match="files of base hold an image of the same seed and class twice"):
+        read_sets(["base", "base", "base"], [tmp_path / "0", tmp_path / "1", tmp_path / "1"])
     write_arrays(tmp_path / "real", {"images": whole.images, "conditions": whole.conditions}, {})
     with pytest.raises(LetheError, match="not an image set, it has no 'seeds'"):
         read_sets(["base"], [tmp_path / "real"])

@@ -174,7 +174,7 @@ def test_shards_are_judged_as_one_set(tmp_path, halves, classifier):
     assert whole.keys() == pieces.keys() == {"features", "logits", "seeds", "conditions"}
     for name, column in whole.items():
         np.testing.assert_array_equal(pieces[name], column)
-    np.testing.assert_allclose(whole["logits"], look(classifier, images, CPU)[1], rtol=1e-6)
+    np.testing.assert_allclose(whole["logits"], look(classifier, images, CPU)[1], rtol=1e-4, atol=1e-5)
     assert record["judge_sha256"] == sha256_of(tmp_path / "judge")
     assert record["images"] == {"stage": "sample"}
 

@@ -30,7 +30,9 @@ from lethe.settings.network import NetworkSettings
 from lethe.settings.options import add_options, as_options, from_options
 from lethe.settings.sampling import SamplingSettings
 
-MODULES = [importlib.import_module(f"lethe.settings.{info.name}") for info in pkgutil.iter_modules(lethe.settings.__path__)]
+MODULES = [
+    importlib.import_module(f"lethe.settings.{info.name}") for info in pkgutil.iter_modules(lethe.settings.__path__)
+]
 OF_STAGES = {
     cls.__name__: cls
     for module in MODULES
@@ -91,7 +93,7 @@ class Text(Settings):
     base: BaseSettings = Field(default_factory=BaseSettings, description="A group.")
 
 
-@pytest.mark.parametrize("prompt", ["", "van gogh", "it's", "--steps", "$HOME `ls` \\ \"q\"", "a=b", "none"])
+@pytest.mark.parametrize("prompt", ["", "van gogh", "it's", "--steps", '$HOME `ls` \\ "q"', "a=b", "none"])
 def test_any_text_survives_the_shell(prompt):
     assert parsed(Text, as_options(Text(prompt=prompt))).prompt == prompt
 

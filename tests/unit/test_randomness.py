@@ -87,7 +87,7 @@ def test_the_frozen_order_is_that_of_a_cycled_loader(size, batch):
     frozen = stream_of(size, batch, steps=20, frozen_order=True)
     assert [len(rows) for rows in frozen] == [len(rows) for rows in cycled]
     # The two orders differ, but an element is seen again exactly where the released loader shows it again.
-    relabelled = {theirs: ours for theirs, ours in zip(np.concatenate(cycled), np.concatenate(frozen), strict=True)}
+    relabelled = dict(zip(np.concatenate(cycled), np.concatenate(frozen), strict=True))
     assert sorted(relabelled.values()) == list(range(size))
     for theirs, ours in zip(cycled, frozen, strict=True):
         assert [relabelled[row] for row in theirs] == ours.tolist()

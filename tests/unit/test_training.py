@@ -220,7 +220,11 @@ def test_a_base_that_was_killed_ends_as_if_it_had_not_been(tmp_path, data, digit
     assert not state.exists()
 
     # The same command on other data does not go on from this state.
-    write_arrays(tmp_path / "other", {"images": digits.images, "conditions": digits.conditions}, {"classes": list(digits.classes)})
+    write_arrays(
+        tmp_path / "other",
+        {"images": digits.images, "conditions": digits.conditions},
+        {"classes": list(digits.classes)},
+    )
     fresh = train("fresh", tmp_path / "other", tmp_path / "no state")
     assert train("other model", tmp_path / "other", other_state) == fresh
 

@@ -236,7 +236,7 @@ def sets_file(tmp_path, sets) -> Path:
 
 
 def test_the_command_leaves_a_model_its_card_its_trajectory_and_its_cost(tmp_path, base_folder, sets_file):
-    settings = "--steps 6 --batch 16 --learning-rate 1e-3 --seed 4 --fingerprint abc".split()
+    settings = ["--steps", "6", "--batch", "16", "--learning-rate", "1e-3", "--seed", "4", "--fingerprint", "abc"]
     state = ["--sets", str(sets_file), "--state", str(tmp_path / "state"), "--state-seconds", "0"]
     main(parser().parse_args(words(tmp_path, "rgd", base_folder, *settings, *state)))
     assert not (tmp_path / "state").exists()

@@ -36,7 +36,7 @@ def train_base(
     _, channels, size, _ = data.images.shape
     model = EDM.new(settings.network, channels, size, len(data.classes), device)
     network = model.network.train()
-    optimiser = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, betas=(0.9, 0.99), foreach=True)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, betas=(0.9, 0.99), fused=True)
     average = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
     averaged, live = list(average.values()), list(network.state_dict().values())
 

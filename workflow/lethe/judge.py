@@ -41,7 +41,7 @@ def train_judge(data: LabelledImages, settings: JudgeSettings, device: torch.dev
     torch.manual_seed(derived_seed(settings.seed, "initialisation"))
     classes = len(data.classes)
     classifier = Classifier(data.images.shape[1], settings.width, settings.features, classes).to(device).train()
-    optimiser = torch.optim.AdamW(classifier.parameters(), lr=settings.learning_rate, weight_decay=0.02, foreach=True)
+    optimiser = torch.optim.AdamW(classifier.parameters(), lr=settings.learning_rate, weight_decay=0.02, fused=True)
     images, labels = _pixels(data.images), torch.from_numpy(data.conditions)
     noise_count = min(max(1, round(settings.noise_share * settings.batch)), settings.batch - 1)
     batches = BatchStream(len(images), settings.batch - noise_count, settings.seed, "judge")

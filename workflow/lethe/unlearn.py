@@ -31,15 +31,7 @@ from lethe.settings.options import add_options, from_options
 from lethe.surgery import combine_, take_gradients
 from lethe.training import ResumableState, restore_training_state, run_steps, training_state, use_threads
 
-TRAJECTORY = (
-    "step",
-    "forget_loss",
-    "retain_loss",
-    "forget_norm",
-    "retain_norm",
-    "cosine",
-    "conflict",
-)
+TRAJECTORY = ("step", "forget_loss", "retain_loss", "forget_norm", "retain_norm", "cosine", "conflict")
 
 
 @dataclass
@@ -109,7 +101,7 @@ class Unlearning:
         )
         # The released loop divides by the full batch size, also where the batch is short.
         self._full_batch = settings.batch if loader == "frozen order" else None
-        self.optimiser = torch.optim.Adam(self.weights, lr=settings.learning_rate, foreach=True)
+        self.optimiser = torch.optim.Adam(self.weights, lr=settings.learning_rate, fused=True)
         self.trajectory = Trajectory()
         self.passes = 0
         self.seconds_before = 0.0
@@ -246,8 +238,7 @@ def main(arguments: argparse.Namespace) -> None:
         loop, seen = None, {}
     else:
         sets = read_sets(arguments.sets)
-        name = _training_name(settings, arguments, threads)
-        state = ResumableState(arguments.state, name, arguments.state_seconds)
+        state = ResumableState(arguments.state, _training_name(settings, arguments, threads), arguments.state_seconds)
         loop = unlearn(model, method, settings, sets, arguments.seed, state)
         seen = {
             "target": sets.target,
@@ -264,9 +255,8 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def _training_name(settings: Settings, arguments: argparse.Namespace, threads: int) -> str:
-    made_from = f"{sha256_of(arguments.base / WEIGHTS)}|{sha256_of(arguments.sets)}"
-    name = f"{arguments.method}|{settings.model_dump_json()}|{arguments.seed}|{threads}"
-    return f"{arguments.fingerprint}|{name}|{made_from}"
+    made_from = f"{arguments.fingerprint}|{sha256_of(arguments.base / WEIGHTS)}|{sha256_of(arguments.sets)}"
+    return f"{made_from}|{arguments.method}|{settings.model_dump_json()}|{arguments.seed}|{threads}"
 
 
 def _cost(started: float, device: torch.device, loop: Unlearning | None) -> dict[str, Any]:

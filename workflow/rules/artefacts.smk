@@ -63,10 +63,11 @@ rule paired:
         runtime=10,
     params:
         pairs=[f"{first}:{second}" for first, second in plan.shown.pairs],
+        titles=plan.titled(plan.compared),
     message:
         "paired: {output.markdown}"
     shell:
-        "python -m lethe.artefacts paired --records {input.records} --pairs {params.pairs}"
+        "python -m lethe.artefacts paired --records {input.records} --pairs {params.pairs} --titles {params.titles:q}"
         " --csv {output.csv} --markdown {output.markdown} --tex {output.tex} 2>&1 | tee {log}"
 
 

@@ -37,9 +37,9 @@ rule judge_data:
     output:
         judged=ensure("results/{preset}/{study}/data/judged_{split}.safetensors", non_empty=True),
     log:
-        "results/{preset}/logs/{study}/judge_{split}.log",
+        "results/{preset}/logs/{study}/judged_{split}.log",
     benchmark:
-        "results/{preset}/benchmarks/{study}/judge_{split}.jsonl"
+        "results/{preset}/benchmarks/{study}/judged_{split}.jsonl"
     wildcard_constraints:
         split="train|test",
     conda:

@@ -79,7 +79,7 @@ def as_table(study: str, pairs: Sequence[Sequence[Comparison]], titles: Mapping[
             "first's. FD and KD are distances in the judge's features.",
             "Replicates are targets, each the mean over its seeds; with one target, its seeds. Interval: Student's t "
             "over the replicates. p: two-sided sign-flip test of the mean.",
-            f"The smallest p that {smallest} replicates can give is {2.0 ** (1 - smallest):.2g}. "
+            f"The smallest p that {smallest} replicate{'s' * (smallest > 1)} can give is {2.0 ** (1 - smallest):.2g}. "
             f"The {count} p-values are not corrected for their number.",
         ],
         left=2,

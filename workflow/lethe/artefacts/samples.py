@@ -44,7 +44,14 @@ def read_sets(names: Sequence[str], paths: Sequence[Path]) -> dict[str, ImageSet
             raise LetheError(
                 f"{path}: not an image set, it has no {missing}", "give a file of the sample stage"
             ) from None
-    return {name: ImageSet(*map(np.concatenate, zip(*parts, strict=True))) for name, parts in shards.items()}
+    sets = {name: ImageSet(*map(np.concatenate, zip(*parts, strict=True))) for name, parts in shards.items()}
+    for name, part in sets.items():
+        if len(set(zip(part.seeds.tolist(), part.conditions.tolist(), strict=True))) < len(part.seeds):
+            raise LetheError(
+                f"the files of {name} hold an image of the same seed and class twice",
+                "give the shards of one model only, each once",
+            )
+    return sets
 
 
 def common_seeds(sets: Mapping[str, ImageSet], label: int, name: str, across: int) -> list[int]:
@@ -111,7 +118,7 @@ def compose(grid: np.ndarray) -> Canvas:
     rows, classes, across, channels, height = grid.shape[:5]
     scale = max(1, round(64 / height))
     gap, wide = max(1, scale * height // 16), max(2, scale * height // 4)
-    large = grid.repeat(scale, axis=-1).repeat(scale, axis=-2)
+    large = grid.repeat(scale, axis=-2).repeat(scale, axis=-1)
     if channels == 1:
         large = large.repeat(3, axis=3)
     high, broad = large.shape[-2:]
