@@ -138,6 +138,9 @@ def test_a_method_is_made_of_known_parts(name, base):
     assert method.combine in RULES.values()
     assert method.trainable in base.groups()
     assert method.needs_conflict == (method.forget is not None and method.retain is not None)
+    # No setting is for an objective that is not there.
+    forgetting = {"retain_weight", "truncation", "relabel", "mask_fraction"} & method.settings.model_fields.keys()
+    assert method.forget is not None or not forgetting
     # The loop reads these settings of every method.
     assert {"steps", "batch", "learning_rate", "clip_norm", "as_released"} <= method.settings.model_fields.keys()
 

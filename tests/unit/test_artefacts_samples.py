@@ -29,7 +29,7 @@ def image_set(model: int, seeds: dict[int, list[int]], channels: int = 1) -> Ima
 def real_images(channels: int = 1, each: int = 3) -> LabelledImages:
     labels = np.repeat(np.arange(CLASSES), each)
     pixels = np.random.default_rng(0).integers(0, 256, (len(labels), channels, SIZE, SIZE), dtype=np.uint8)
-    return LabelledImages(pixels, labels, tuple("abc"))
+    return LabelledImages(pixels, labels, tuple("abc"), "letters")
 
 
 BASE = {0: [0, 3, 6, 9], 1: [1, 4, 7, 10], 2: [2, 5, 8, 11]}

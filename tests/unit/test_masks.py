@@ -97,6 +97,7 @@ def test_the_loop_shows_the_mask_each_image_once_without_dropout(base, sets):
 
     method = replace(method_named("salun"), mask=watch)
     loop = Unlearning(base, method, method.settings(batch=16), sets, seed=3)
+    base.network.train()
     loop.prepare()
     assert base.network.training
     images = torch.cat([batch.clean for batch in shown])

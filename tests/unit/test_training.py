@@ -123,7 +123,7 @@ def test_the_state_of_a_training_is_all_of_it(tmp_path, optimiser):
         torch.manual_seed(0)
         network = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
         network[0].bias.requires_grad_(False)
-        return network, optimiser(network.parameters(), lr=0.1, foreach=True)
+        return network, optimiser(network.parameters(), lr=0.1, fused=True)
 
     def descend(network: nn.Module, optimiser: torch.optim.Optimizer, steps: range) -> None:
         for step in steps:

@@ -102,7 +102,7 @@ def _training_name(settings: BaseSettings, arguments: argparse.Namespace, thread
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lethe.base", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m lethe.base", description=__doc__, allow_abbrev=False)
     parser.add_argument("--data", type=Path, required=True, help="training images, from the data stage")
     parser.add_argument("--model", type=Path, required=True, help="model folder to write, in the format of diffusers")
     parser.add_argument("--without", type=int, metavar="CLASS", help="leave this class out of the training")

@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from lethe.environment import allowed_threads
 from lethe.errors import LetheError
 
 
@@ -57,7 +58,7 @@ def add_state(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--state-seconds",
         type=float,
-        default=float(os.environ.get("LETHE_STATE_SECONDS", "20")),
+        default=os.environ.get("LETHE_STATE_SECONDS", "20"),
         help="least time between two writes of that file [the variable LETHE_STATE_SECONDS, or 20]",
     )
 
@@ -71,6 +72,6 @@ def provenance(stage: str, settings: BaseModel, arguments: argparse.Namespace, *
         "settings": json.loads(settings.model_dump_json()),
         "fingerprint": arguments.fingerprint,
         "versions": {name: importlib.metadata.version(name) for name in packages},
-        "threads": int(os.environ.get("OMP_NUM_THREADS") or 0),
+        "threads": allowed_threads(),
         **more,
     }

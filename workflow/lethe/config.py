@@ -105,9 +105,12 @@ class Study(Settings):
             if key not in known:
                 choices = nearest(key, known) if known else "it has no settings"
                 raise ValueError(f"variants.{variant}.settings.{key}: {chosen.method} has no such setting; {choices}")
+        method = self.method(variant)
+        if chosen.settings.get("as_released") and isinstance(method, Method) and method.released_loader is None:
+            raise ValueError(f"variants.{variant}.settings.as_released: {chosen.method} has no defect to reproduce")
         shared = {key: value for key, value in self.unlearn.model_dump(exclude_none=True).items() if key in known}
         try:
-            return self.method(variant).settings.model_validate(shared | chosen.settings)
+            return method.settings.model_validate(shared | chosen.settings)
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(str(part) for part in first["loc"])

@@ -27,6 +27,9 @@ def choose_device(requested: str) -> torch.device:
     Snakemake counts GPUs but does not hand them out, so with ``auto`` each process takes a lock on one of the visible
     GPUs, by its UUID (under a scheduler that gives each job its own GPU this never waits).
     """
+    # TF32 would move pixels by more than the batch size does; RGD trained without it too.
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
     if requested == "auto":
         if not torch.cuda.is_available():
             return torch.device("cpu")

@@ -1,4 +1,4 @@
-"""The environment that jobs inherit from the process that plans them."""
+"""The environment: what jobs inherit from the process that plans them, and what they may use of the machine."""
 
 from __future__ import annotations
 
@@ -6,9 +6,19 @@ import os
 import sys
 from pathlib import Path
 
+from lethe.errors import LetheError
+
 
 def put_this_python_first() -> None:
     """Let jobs run the Python that runs Snakemake, also where its virtual environment was not activated."""
     folder = str(Path(sys.executable).parent)
     if os.environ.get("PATH", "").split(os.pathsep)[0] != folder:
         os.environ["PATH"] = os.pathsep.join([folder, os.environ.get("PATH", os.defpath)])
+
+
+def allowed_threads() -> int:
+    """CPU threads of this process: OMP_NUM_THREADS, which Snakemake sets to the rule's, else all of the machine."""
+    text = os.environ.get("OMP_NUM_THREADS") or str(os.cpu_count() or 1)
+    if not text.isdecimal() or int(text) < 1:
+        raise LetheError(f"OMP_NUM_THREADS = '{text}' is no number of threads", "set it to 1 or more, or unset it")
+    return int(text)

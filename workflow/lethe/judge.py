@@ -121,7 +121,14 @@ def train(arguments: argparse.Namespace) -> None:
             f"noise-like ones, below judge.accuracy = {settings.accuracy}",
             "raise judge.steps, or accept less by lowering judge.accuracy",
         )
-    record = provenance("judge train", settings, arguments, classes=list(data.classes), held_out_accuracy=accuracy)
+    record = provenance(
+        "judge train",
+        settings,
+        arguments,
+        judge=f"{data.source} classifier",
+        classes=list(data.classes),
+        held_out_accuracy=accuracy,
+    )
     save_classifier(arguments.judge, classifier, record)
     write_json(arguments.report, {"held_out_accuracy": accuracy, "sha256": sha256_of(arguments.judge)})
 
@@ -134,12 +141,17 @@ def apply(arguments: argparse.Namespace) -> None:
     for path, part in zip(arguments.images, parts, strict=True):
         if "images" not in part:
             raise LetheError(f"{path}: holds no images", "give files of the sample stage or of the data stage")
+    if len({made["fingerprint"] for made in made_by}) > 1 or len(set(arguments.images)) < len(arguments.images):
+        raise LetheError(
+            f"{arguments.images[0]} and the {len(arguments.images) - 1} files after it are not the shards of one set",
+            "give each shard of one image set once",
+        )
     arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0] if name != "images"}
     features, logits = look(classifier, np.concatenate([part["images"] for part in parts]), device)
     record = {
         "stage": "judge apply",
         "fingerprint": arguments.fingerprint,
-        "judge": "digits classifier" if judged_by["stage"] == "judge train" else judged_by["stage"],
+        "judge": judged_by["judge"],
         "judge_sha256": sha256_of(arguments.judge),
         "classes": judged_by["classes"],
         "features": FEATURES,
@@ -149,7 +161,7 @@ def apply(arguments: argparse.Namespace) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lethe.judge", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m lethe.judge", description=__doc__, allow_abbrev=False)
     commands = parser.add_subparsers(required=True, metavar="train|apply")
     training = _subcommand(commands, "train", train, "train the judge and record its held-out accuracy")
     training.add_argument("--data", type=Path, required=True, help="training images, from the data stage")
@@ -167,7 +179,7 @@ def parser() -> argparse.ArgumentParser:
 def _subcommand(
     commands: argparse._SubParsersAction, name: str, run: Callable[[argparse.Namespace], None], text: str
 ) -> argparse.ArgumentParser:
-    subparser = commands.add_parser(name, help=text, description=text)
+    subparser = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
     subparser.set_defaults(run=run)
     add_device(subparser)
     add_provenance(subparser)

@@ -133,7 +133,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lethe.measure", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m lethe.measure", description=__doc__, allow_abbrev=False)
     parser.add_argument("--judged", type=Path, required=True, help="the judge's outputs on the model's images")
     parser.add_argument("--real", type=Path, required=True, help="the judge's outputs on the training images")
     parser.add_argument("--held-out", type=Path, required=True, help="the judge's outputs on the held-out images")

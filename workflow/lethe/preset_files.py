@@ -106,7 +106,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lethe.preset_files", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m lethe.preset_files", description=__doc__, allow_abbrev=False)
     parser.add_argument("action", choices=("write", "check"))
     return parser
 

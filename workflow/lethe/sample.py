@@ -55,7 +55,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lethe.sample", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m lethe.sample", description=__doc__, allow_abbrev=False)
     parser.add_argument("--model", type=Path, required=True, help="model folder")
     parser.add_argument(
         "--target", type=int, help="the forgotten class, of which more images are drawn; without it, of every class"

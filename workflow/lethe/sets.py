@@ -75,7 +75,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lethe.sets", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m lethe.sets", description=__doc__, allow_abbrev=False)
     parser.add_argument("--data", type=Path, required=True, help="training images, from the data stage")
     parser.add_argument("--target", type=int, required=True, help="class to forget")
     parser.add_argument("--seed", type=int, default=0, help="seed of the draw of D_r [0]")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
+from lethe.environment import allowed_threads
 from lethe.errors import LetheError
 from lethe.files import temporary_beside, written_whole
 
@@ -124,8 +125,6 @@ def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def one_cycle(step: int, steps: int, peak: float) -> float:
     """Learning rate of step ``step``: linear up over the first 10 %, cosine down to 0 (Smith & Topin 2018)."""
-    import math
-
     warm_up = max(1, steps // 10)
     if step < warm_up:
         return peak * (step + 1) / warm_up
@@ -134,6 +133,6 @@ def one_cycle(step: int, steps: int, peak: float) -> float:
 
 def use_threads() -> int:
     """Give torch the number of threads that the workflow (or the user) allows: OMP_NUM_THREADS, else the machine's."""
-    threads = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+    threads = allowed_threads()
     torch.set_num_threads(threads)
     return threads

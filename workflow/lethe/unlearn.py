@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import resource
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,6 +70,12 @@ class Unlearning:
 
     def __init__(self, model: Denoiser, method: Method, settings: Any, sets: Sets, seed: int) -> None:
         self.model, self.method, self.settings, self.seed = model, method, settings, seed
+        if sets.forget_images.shape[1:] != model.image_shape or sets.target >= model.condition_count:
+            raise LetheError(
+                f"the sets hold images {sets.forget_images.shape[1:]} of class {sets.target}, but the model makes "
+                f"{model.image_shape} of {model.condition_count} classes",
+                "give the sets of the base model's own study",
+            )
         known = model.groups()
         if method.trainable not in known:
             raise LetheError(
@@ -119,6 +126,7 @@ class Unlearning:
                 len(parts),
                 self.settings,
             )
+            self.passes += len(parts)
         self.model.network.train()
 
     def step(self, number: int) -> Tensor:
@@ -267,21 +275,21 @@ def _cost(started: float, device: torch.device, loop: Unlearning | None) -> dict
         "device": torch.cuda.get_device_name(device) if on_gpu else "cpu",
         "peak_memory_bytes": torch.cuda.max_memory_allocated(device)
         if on_gpu
-        else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024),
         "passes": loop.passes if loop else 0,
         "steps": len(loop.trajectory.rows) if loop else 0,
     }
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lethe.unlearn", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m lethe.unlearn", description=__doc__, allow_abbrev=False)
     commands = parser.add_subparsers(dest="method", required=True, metavar="METHOD")
     for name in method_names():
         method = method_named(name)
         if isinstance(method, Control) and method.prepare is None:
             continue
         text = f"{method.card.title}. {method.card.paper}".replace("%", "%%")
-        options = commands.add_parser(name, help=text, description=text)
+        options = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
         options.add_argument("--base", type=Path, required=True, help="model folder to start from")
         if not isinstance(method, Control):
             options.add_argument("--sets", type=Path, required=True, help="D_f and D_r, from the sets stage")

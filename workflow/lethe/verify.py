@@ -42,7 +42,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lethe.verify", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m lethe.verify", description=__doc__, allow_abbrev=False)
     parser.add_argument("--config", required=True, help="the whole configuration, as JSON")
     return parser
 

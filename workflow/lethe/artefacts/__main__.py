@@ -12,10 +12,10 @@ _COMMANDS = {"table1": table1, "paired": paired, "figure2": figure2, "trajectory
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lethe.artefacts", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m lethe.artefacts", description=__doc__, allow_abbrev=False)
     commands = parser.add_subparsers(required=True, metavar="|".join(_COMMANDS))
     for name, module in _COMMANDS.items():
-        options = commands.add_parser(name, help=module.TITLE, description=module.__doc__)
+        options = commands.add_parser(name, help=module.TITLE, description=module.__doc__, allow_abbrev=False)
         options.set_defaults(run=module.main)
         module.add_arguments(options)
     return parser

@@ -39,7 +39,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lethe.data", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m lethe.data", description=__doc__, allow_abbrev=False)
     parser.add_argument("--train", type=Path, required=True, help="safetensors file of training images to write")
     parser.add_argument("--test", type=Path, required=True, help="safetensors file of held-out images to write")
     add_options(parser, DataSettings)

@@ -13,4 +13,4 @@ def digits() -> LabelledImages:
 
     bunch = load_digits()
     images = np.rint(bunch.images * (255 / 16)).astype(np.uint8).reshape(-1, 1, 8, 8)
-    return LabelledImages(images, bunch.target.astype(np.int64), tuple(str(name) for name in range(10)))
+    return LabelledImages(images, bunch.target.astype(np.int64), tuple(str(name) for name in range(10)), "digits")

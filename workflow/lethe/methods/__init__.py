@@ -13,7 +13,9 @@ from lethe.methods.method import Control, Method
 @functools.cache
 def method_names() -> tuple[str, ...]:
     """Names of all methods and controls, sorted."""
-    return tuple(sorted(info.name for info in pkgutil.iter_modules(__path__) if info.name != "method"))
+    return tuple(
+        sorted(info.name for info in pkgutil.iter_modules(__path__) if info.name != "method" and info.name[0] != "_")
+    )
 
 
 @functools.cache

@@ -30,7 +30,8 @@ METHOD = Method(
         commit="a6e89fd",
         licence="MIT",
         differences=(
-            "as_released: each step of the loop before 2026-02-27 sees the first batch of D_f and of D_r again.",
+            "as_released: each step sees the first batch of D_f and of D_r again, as in the released loops for Stable "
+            "Diffusion before 2026-02-27, from which RGD's copies come.",
             "The mask sums gradients of the denoising loss of the class itself; the released one differentiates the "
             "guided prediction, which a model without a null class does not have, and clips each batch's gradient.",
             "Both losses are means over all elements; the released ones are a mean and a sum.",

@@ -36,6 +36,7 @@ class Denoiser(Protocol):
     network: torch.nn.Module
     device: torch.device
     condition_count: int
+    image_shape: tuple[int, ...]
 
     def clean(self, images: Tensor) -> Tensor:
         """uint8 images (B, C, H, W) -> what the network denoises, float32, on the device."""

@@ -31,6 +31,7 @@ class EDM:
         self.network = network.to(self.device)
         self.settings = settings
         self.condition_count = int(network.config.num_class_embeds)
+        self.image_shape = (network.config.in_channels, network.config.sample_size, network.config.sample_size)
 
     @classmethod
     def new(
@@ -133,11 +134,11 @@ class EDM:
         """EDM's deterministic sampler; every network call sees exactly ``kernel_batch`` images.
 
         One CPU generator for each image, seeded with its seed, draws its latent. The last batch is padded, so that the
-        bytes of an image depend on its seed, its condition and ``kernel_batch``, never on its companions (measured:
-        reference notes, section 5). ``progress`` is called with the number of images done. Returns (N, C, H, W) uint8.
+        bytes of an image depend on its seed, its condition and ``kernel_batch``, never on its companions. ``progress`` is
+        called with the number of images done. Returns (N, C, H, W) uint8.
         """
         levels = noise_levels(steps, sigma_min, sigma_max, rho)
-        shape = (self.network.config.in_channels, self.network.config.sample_size, self.network.config.sample_size)
+        shape = self.image_shape
         images = torch.empty((len(seeds), *shape), dtype=torch.uint8)
         with _evaluating(self.network):
             for start in range(0, len(seeds), kernel_batch):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lethe.settings.common import Settings
 
@@ -14,7 +14,7 @@ class SamplingSettings(Settings):
     retain_images: int = Field(
         50,
         ge=1,
-        description="Images of each remaining class, for RA and the distances (never more than forget_images).",
+        description="Images of each remaining class, for RA and the distances.",
     )
     steps: int = Field(18, ge=2, description="Steps of the Heun sampler; 2 * steps - 1 network calls an image.")
     sigma_min: float = Field(0.002, gt=0, description="Lowest noise level.")
@@ -26,3 +26,9 @@ class SamplingSettings(Settings):
     shard_images: int = Field(
         5000, ge=1, description="Images in one job; a larger set is drawn by several jobs and read as one."
     )
+
+    @model_validator(mode="after")
+    def _levels_descend(self) -> SamplingSettings:
+        if self.sigma_min >= self.sigma_max:
+            raise ValueError(f"sigma_min = {self.sigma_min} is not below sigma_max = {self.sigma_max}")
+        return self
