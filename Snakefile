@@ -18,11 +18,12 @@ if "preset" not in config:
 
 
 from lethe.config import load_config
-from lethe.environment import put_this_python_first
+from lethe.environment import keep_freed_memory, put_this_python_first
 from lethe.errors import LetheError
 from lethe.plan import ANY, Plan
 
 put_this_python_first()
+keep_freed_memory()
 
 try:
     plan = Plan(load_config(config))

@@ -134,8 +134,8 @@ class EDM:
         """EDM's deterministic sampler; every network call sees exactly ``kernel_batch`` images.
 
         One CPU generator for each image, seeded with its seed, draws its latent. The last batch is padded, so that the
-        bytes of an image depend on its seed, its condition and ``kernel_batch``, never on its companions. ``progress`` is
-        called with the number of images done. Returns (N, C, H, W) uint8.
+        bytes of an image depend on its seed, its condition and ``kernel_batch``, never on its companions. ``progress``
+        is called with the number of images done. Returns (N, C, H, W) uint8.
         """
         levels = noise_levels(steps, sigma_min, sigma_max, rho)
         shape = self.image_shape
