@@ -105,7 +105,11 @@ def test_blur_leaves_the_mean_and_no_detail() -> None:
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
     real = real_images()
-    write_arrays(tmp_path / "real", {"images": real.images, "conditions": real.conditions}, {"classes": list("abc")})
+    write_arrays(
+        tmp_path / "real",
+        {"images": real.images, "conditions": real.conditions},
+        {"classes": list("abc"), "source": "letters"},
+    )
     for number, (name, seeds) in enumerate({"base": BASE, "rgd": OTHER}.items()):
         write_arrays(tmp_path / name, image_set(number, seeds)._asdict(), {})
     return tmp_path

@@ -32,7 +32,11 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         ("studies.digits.seedz", [1], r"studies\.digits\.seedz: there is no such key; did you mean 'seeds'"),
         ("studies.digits.base.network.width", [8], r"base\.network\.width: .* did you mean 'widths'"),
         ("studies.digits.variants.rgd", {"methods": "rgd"}, r"variants\.rgd\.methods: .* did you mean 'method'"),
-        ("studies.digits.variants.rgd", {"method": "rdg"}, r"no method 'rdg'.*did you mean 'rgd'"),
+        (
+            "studies.digits.variants.rgd",
+            {"method": "rgdd"},
+            r"variants\.rgd\.method: .*no method 'rgdd'; did you mean 'rgd'",
+        ),
         (
             "studies.digits.variants.rgd",
             {"method": "rgd", "settings": {"retain_wieght": 1}},

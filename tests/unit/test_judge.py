@@ -140,7 +140,11 @@ def test_accuracy_of_a_judge_that_always_says_the_same(halves, answer, real, noi
 
 
 def data_file(path: Path, data: LabelledImages) -> Path:
-    write_arrays(path, {"images": data.images, "conditions": data.conditions}, {"classes": list(data.classes)})
+    write_arrays(
+        path,
+        {"images": data.images, "conditions": data.conditions},
+        {"classes": list(data.classes), "source": "digits"},
+    )
     return path
 
 
@@ -163,9 +167,10 @@ def test_shards_are_judged_as_one_set(tmp_path, halves, classifier):
 
     images = halves[1].images[:60]
     columns = {"images": images, "seeds": np.arange(60), "conditions": halves[1].conditions[:60]}
-    write_arrays(tmp_path / "whole", columns, {"stage": "sample"})
+    made = {"stage": "sample", "fingerprint": "of one set"}
+    write_arrays(tmp_path / "whole", columns, made)
     for number, rows in enumerate((slice(0, 25), slice(25, 50), slice(50, 60))):
-        write_arrays(tmp_path / f"shard{number}", {name: column[rows] for name, column in columns.items()}, {})
+        write_arrays(tmp_path / f"shard{number}", {name: column[rows] for name, column in columns.items()}, made)
     shards = " ".join(str(tmp_path / f"shard{number}") for number in range(3))
     for name, files in (("from whole", tmp_path / "whole"), ("from shards", shards)):
         output = tmp_path / name.replace(" ", "-")
@@ -176,12 +181,18 @@ def test_shards_are_judged_as_one_set(tmp_path, halves, classifier):
         np.testing.assert_array_equal(pieces[name], column)
     np.testing.assert_allclose(whole["logits"], look(classifier, images, CPU)[1], rtol=1e-4, atol=1e-5)
     assert record["judge_sha256"] == sha256_of(tmp_path / "judge")
-    assert record["images"] == {"stage": "sample"}
+    assert record["images"] == made
+
+    write_arrays(tmp_path / "other", columns, {**made, "fingerprint": "of another"})
+    for files in (f"{tmp_path / 'whole'} {tmp_path / 'other'}", f"{tmp_path / 'whole'} {tmp_path / 'whole'}"):
+        with pytest.raises(LetheError, match="not the shards of one set"):
+            run(f"apply --judge {tmp_path / 'judge'} --images {files} --output {tmp_path / 'mixed'} --device cpu")
+    assert not (tmp_path / "mixed").exists()
 
 
 def test_the_same_judge_is_the_same_bytes(tmp_path, classifier):
     for number in range(8):
-        save_classifier(tmp_path / str(number), classifier, {"stage": "judge train", "classes": ["a"]})
+        save_classifier(tmp_path / str(number), classifier, {"judge": "j", "classes": ["a"]})
     assert len({sha256_of(path) for path in tmp_path.iterdir()}) == 1
 
 
@@ -195,7 +206,7 @@ def test_a_judge_below_the_accuracy_asked_for_is_not_written(tmp_path, halves):
 @pytest.mark.parametrize("damage", ["missing", "cut", "no judge"])
 def test_a_file_that_is_no_judge_is_refused_by_name(tmp_path, classifier, damage):
     path = tmp_path / "judge"
-    save_classifier(path, classifier, {"stage": "judge train", "classes": []})
+    save_classifier(path, classifier, {"judge": "j", "classes": []})
     content = path.read_bytes()
     path.unlink()
     if damage == "cut":
@@ -207,7 +218,7 @@ def test_a_file_that_is_no_judge_is_refused_by_name(tmp_path, classifier, damage
 
 
 def test_a_file_without_images_is_refused_by_name(tmp_path, classifier):
-    save_classifier(tmp_path / "judge", classifier, {"stage": "judge train", "classes": []})
+    save_classifier(tmp_path / "judge", classifier, {"judge": "j", "classes": []})
     write_arrays(tmp_path / "sets", {"forget_images": np.zeros((1, 1, 8, 8), np.uint8)}, {})
     with pytest.raises(LetheError, match="sets: holds no images"):
         run(f"apply --judge {tmp_path / 'judge'} --images {tmp_path / 'sets'} --output {tmp_path / 'out'} --device cpu")

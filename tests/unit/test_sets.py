@@ -76,7 +76,11 @@ def test_a_class_without_images_cannot_be_forgotten(digits):
 
 def test_the_command_writes_what_unlearning_reads(digits, tmp_path):
     data = tmp_path / "train.safetensors"
-    write_arrays(data, {"images": digits.images, "conditions": digits.conditions}, {"classes": list(digits.classes)})
+    write_arrays(
+        data,
+        {"images": digits.images, "conditions": digits.conditions},
+        {"classes": list(digits.classes), "source": "digits"},
+    )
     output = tmp_path / "sets.safetensors"
     words = f"--data {data} --target 7 --seed 2 --retain-per-class 5 --output {output}"
     main(parser().parse_args(words.split()))

@@ -196,7 +196,7 @@ def kill_in_the_middle(module: str, words: list[str], state: Path) -> None:
 @pytest.fixture
 def data(tmp_path, digits) -> Path:
     arrays = {"images": digits.images[:500], "conditions": digits.conditions[:500]}
-    write_arrays(tmp_path / "train", arrays, {"classes": list(digits.classes)})
+    write_arrays(tmp_path / "train", arrays, {"classes": list(digits.classes), "source": "digits"})
     return tmp_path / "train"
 
 
@@ -223,7 +223,7 @@ def test_a_base_that_was_killed_ends_as_if_it_had_not_been(tmp_path, data, digit
     write_arrays(
         tmp_path / "other",
         {"images": digits.images, "conditions": digits.conditions},
-        {"classes": list(digits.classes)},
+        {"classes": list(digits.classes), "source": "digits"},
     )
     fresh = train("fresh", tmp_path / "other", tmp_path / "no state")
     assert train("other model", tmp_path / "other", other_state) == fresh

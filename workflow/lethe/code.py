@@ -47,7 +47,13 @@ def _imported(path: Path) -> tuple[str, ...]:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
             names += [alias.name for alias in node.names if alias.name.split(".")[0] == "lethe"]
-    return tuple(names)
+    # Importing a module runs its packages too.
+    return tuple(part for name in names for part in (name, *_packages_of(name)))
+
+
+def _packages_of(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[:length]) for length in range(2, len(parts))]
 
 
 @functools.cache

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from lethe.errors import LetheError, nearest
-from lethe.methods import method_named
+from lethe.methods import method_named, method_names
 from lethe.methods.method import Control, Method
 from lethe.settings.base import BaseSettings
 from lethe.settings.common import Settings
@@ -90,7 +90,12 @@ class Study(Settings):
             for target in targets:
                 if target not in range(classes):
                     raise ValueError(f"{where}: {target} is no class of {self.data.source} (0 to {classes - 1})")
-        for name in self.variants:
+        for name, variant in self.variants.items():
+            if variant.method not in method_names():
+                raise ValueError(
+                    f"variants.{name}.method: there is no method '{variant.method}'; "
+                    f"{nearest(variant.method, method_names())}"
+                )
             self.method_settings(name)
         return self
 

@@ -141,7 +141,7 @@ def apply(arguments: argparse.Namespace) -> None:
     for path, part in zip(arguments.images, parts, strict=True):
         if "images" not in part:
             raise LetheError(f"{path}: holds no images", "give files of the sample stage or of the data stage")
-    if len({made["fingerprint"] for made in made_by}) > 1 or len(set(arguments.images)) < len(arguments.images):
+    if len({made.get("fingerprint") for made in made_by}) > 1 or len(set(arguments.images)) < len(arguments.images):
         raise LetheError(
             f"{arguments.images[0]} and the {len(arguments.images) - 1} files after it are not the shards of one set",
             "give each shard of one image set once",
