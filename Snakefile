@@ -20,7 +20,7 @@ if "preset" not in config:
 from lethe.config import load_config
 from lethe.environment import keep_freed_memory, put_this_python_first
 from lethe.errors import LetheError
-from lethe.plan import ANY, Plan
+from lethe.plan import Plan
 
 put_this_python_first()
 keep_freed_memory()
@@ -36,7 +36,7 @@ compute = plan.config.compute
 wildcard_constraints:
     preset=plan.config.preset,
     study="|".join(plan.config.studies),
-    target=rf"\d+|{ANY}",
+    target=plan.targets,
     variant="[a-z][a-z0-9_]*",
     seed=r"\d+",
     shard=r"\d{4}",
@@ -48,6 +48,7 @@ rule all:
         plan.artefacts(),
 
 
+include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/base.smk"
 include: "workflow/rules/sets.smk"
@@ -56,3 +57,13 @@ include: "workflow/rules/sample.smk"
 include: "workflow/rules/judge.smk"
 include: "workflow/rules/measure.smk"
 include: "workflow/rules/artefacts.smk"
+
+
+if plan.classes is not None:
+
+    include: "workflow/rules/artefacts_classes.smk"
+
+
+if plan.text is not None:
+
+    include: "workflow/rules/artefacts_text.smk"

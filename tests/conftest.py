@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from lethe.base import train_base
+from lethe.base.classes import train_base
 from lethe.data import LabelledImages
 from lethe.data.digits import digits as all_digits
+from lethe.files import write_arrays
 from lethe.models.edm import EDM
-from lethe.sets import Sets, make_sets
+from lethe.sets import Sets
+from lethe.sets.classes import make_sets
 from lethe.settings.base import BaseSettings
 from lethe.settings.network import NetworkSettings
 from lethe.settings.sets import SetsSettings
@@ -56,13 +60,19 @@ def base(base_folder: Path) -> EDM:
 def sets(digits: LabelledImages) -> Sets:
     """40 images of the target, and 2 of each other class (18)."""
     made = make_sets(digits, TARGET, SetsSettings(retain_per_class=2), seed=0)
-    return Sets(
-        made.forget_images[:FORGET_IMAGES],
-        made.forget_conditions[:FORGET_IMAGES],
-        made.retain_images,
-        made.retain_conditions,
-        TARGET,
+    return replace(
+        made,
+        forget_clean=made.forget_clean[:FORGET_IMAGES],
+        forget_conditions=made.forget_conditions[:FORGET_IMAGES],
     )
+
+
+@pytest.fixture
+def sets_file(tmp_path: Path, sets: Sets) -> Path:
+    """The same sets in a file, as the sets stage writes it."""
+    arrays = {name: value for name, value in vars(sets).items() if isinstance(value, np.ndarray)}
+    write_arrays(tmp_path / "sets", arrays, {"target": sets.target})
+    return tmp_path / "sets"
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,8 @@ import pytest
 from jinja2 import Environment, StrictUndefined
 
 from lethe.artefacts.__main__ import parser
-from lethe.artefacts.samples import ImageSet, blurred, compose, grid_of, read_sets
+from lethe.artefacts.pixels import blurred
+from lethe.artefacts.samples import ImageSet, compose, grid_of, read_sets
 from lethe.data import LabelledImages
 from lethe.errors import LetheError
 from lethe.files import write_arrays

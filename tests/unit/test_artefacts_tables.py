@@ -43,6 +43,7 @@ def record(variant: str, metric: str, target: int, seed: int = 0, **changes: obj
         method=variant,
         seed=seed,
         metric=metric,
+        prompts="",
         value=value(variant, metric, target, seed),
         low=None,
         high=None,

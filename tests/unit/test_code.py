@@ -1,39 +1,67 @@
-"""The modules a result depends on are all those that its command really imports, and no other method's."""
+"""The modules a result depends on are all those that its command really imports, and no other method's or kind's."""
 
 from __future__ import annotations
 
+import ast
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import lethe
 from lethe.code import modules_behind
 from lethe.methods import method_names
+from lethe.models import DENOISERS
 
-STAGES = [
-    "lethe.data.__main__",
-    "lethe.base",
-    "lethe.sets",
-    "lethe.unlearn",
-    "lethe.sample",
-    "lethe.judge",
-    "lethe.measure",
-]
+PACKAGE = Path(lethe.__file__).parent
+KINDS = {"class": "classes", "text": "text"}
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_the_closure_holds_every_module_that_is_loaded(stage):
-    """Loaded for real in a fresh interpreter, at module level; packages' empty __init__ files carry no code."""
-    program = (
-        f"import sys, {stage}\n"
-        "print(*(m.__file__ for n, m in sys.modules.items() if n.startswith('lethe.') and getattr(m, '__file__', 0)))"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    loaded = {Path(name).resolve() for name in done.stdout.split()}
-    loaded = {path for path in loaded if path.name != "__init__.py"}
-    assert loaded
-    assert loaded <= {path.resolve() for path in modules_behind(stage)}
+def of_stage(stage: str, kind: str) -> tuple[str, ...]:
+    """The modules that the plan names for a stage of a study of this kind."""
+    if stage == "unlearn":
+        return ("lethe.unlearn", "lethe.methods.rgd", DENOISERS[kind][0])
+    return (f"lethe.{stage}.{KINDS[kind]}", f"lethe.{stage}.__main__")
+
+
+STAGES = ["data", "base", "sets", "unlearn", "sample", "judge", "measure"]
+PROMPTS, ARTEFACTS = ("lethe.prompts",), ("lethe.artefacts.__main__",)
+COMMANDS = [*(of_stage(stage, kind) for kind in KINDS for stage in STAGES), PROMPTS, ARTEFACTS]
+
+# Loads each command's modules at module level, and says which files of Lethe that has loaded.
+LOADING = """
+import importlib, json, sys
+for modules in json.loads(sys.argv[1]):
+    for name in [name for name in sys.modules if name.partition(".")[0] == "lethe"]:
+        del sys.modules[name]
+    for name in modules:
+        importlib.import_module(name)
+    loaded = (module for name, module in sys.modules.items() if name.startswith("lethe."))
+    print(json.dumps([module.__file__ for module in loaded if getattr(module, "__file__", None)]))
+"""
+
+
+def has_code(path: Path) -> bool:
+    """Not so: a package that says what it is, and no more."""
+    return any(not isinstance(part, ast.Expr) for part in ast.parse(path.read_text()).body)
+
+
+@pytest.fixture(scope="module")
+def loaded() -> dict[tuple[str, ...], set[Path]]:
+    """The files that each command loads, in one fresh interpreter: torch is loaded once."""
+    words = [sys.executable, "-c", LOADING, json.dumps(COMMANDS)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    files = [{Path(name).resolve() for name in json.loads(line)} for line in done.stdout.splitlines()]
+    return dict(zip(COMMANDS, files, strict=True))
+
+
+@pytest.mark.parametrize("modules", COMMANDS, ids=" ".join)
+def test_the_closure_holds_every_module_that_is_loaded(loaded, modules):
+    with_code = {path for path in loaded[modules] if has_code(path)}
+    assert with_code
+    assert with_code <= {path.resolve() for path in modules_behind(*modules)}
 
 
 def test_a_method_drags_in_no_other_method():
@@ -41,13 +69,24 @@ def test_a_method_drags_in_no_other_method():
         names = {
             path.stem for path in modules_behind("lethe.unlearn", f"lethe.methods.{name}") if "methods" in path.parts
         }
-        assert names == {name, "method", "__init__"}
+        shared = {other for other in names if other.startswith("_")}  # by methods of one family
+        assert names - shared == {name, "method"}
+
+
+def test_a_study_of_classes_depends_on_nothing_of_text():
+    """An edit of what Stable Diffusion needs must not make the class studies anew."""
+    for stage in STAGES:
+        names = {path.stem for path in modules_behind(*of_stage(stage, "class"))}
+        assert not {name for name in names if name.startswith(("text", "stable_diffusion", "prompt"))}, stage
 
 
 def test_no_stage_imports_a_later_one():
-    order = ["data", "base", "sets", "unlearn", "sample", "judge", "measure", "artefacts"]
+    commands = {stage: [of_stage(stage, kind) for kind in KINDS] for stage in STAGES}
+    commands |= {"prompts": [PROMPTS], "artefacts": [ARTEFACTS]}
+    order = ["data", "base", "prompts", "sets", "unlearn", "sample", "judge", "measure", "artefacts"]
     for position, stage in enumerate(order):
-        modules = modules_behind(f"lethe.{stage}.__main__" if stage in ("data", "artefacts") else f"lethe.{stage}")
-        parts = {path.with_suffix("").parts[-1] for path in modules} | {path.parent.name for path in modules}
-        later = set(order[position + 1 :]) & parts
-        assert not later, f"{stage} imports {later}"
+        for modules in commands[stage]:
+            parts = {path.resolve().relative_to(PACKAGE).with_suffix("").parts[0] for path in modules_behind(*modules)}
+            assert stage in parts
+            later = set(order[position + 1 :]) & parts
+            assert not later, f"{' '.join(modules)} imports {later}"

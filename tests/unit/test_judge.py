@@ -9,12 +9,14 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score
 
-from lethe import judge
 from lethe.data import LabelledImages
 from lethe.errors import LetheError
 from lethe.files import read_arrays, sha256_of, write_arrays
-from lethe.judge import held_out_accuracy, look, train_judge
-from lethe.judges.classifier import Classifier, load_classifier, noise_like, save_classifier
+from lethe.judge import classes as judge
+from lethe.judge.classes import examples, train_judge
+from lethe.judges.classifier import Classifier, load_classifier, look, predicted, save_classifier
+from lethe.judges.classifier_training import held_out_accuracy, train_classifier
+from lethe.judges.pictures import Examples, noise_like, shifted, softened
 from lethe.settings.judge import JudgeSettings
 
 CPU = torch.device("cpu")
@@ -75,15 +77,20 @@ def test_colours_stay_together_when_pixels_are_shuffled():
     assert torch.equal(mixed[2], mixed[0] / 2)
 
 
-def test_augmentation_moves_an_image_by_at_most_one_pixel():
+@pytest.mark.parametrize("border", ["black", "edge"])
+def test_augmentation_moves_an_image_by_at_most_one_pixel(border):
     image = torch.rand(1, 2, 5, 5, generator=torch.Generator().manual_seed(0))
-    moved = judge._shifted(image.repeat(200, 1, 1, 1), torch.Generator().manual_seed(1))
+    moved = shifted(image.repeat(200, 1, 1, 1), torch.Generator().manual_seed(1), border)
     expected = []
     for down in (-1, 0, 1):
         for right in (-1, 0, 1):
-            blank = torch.full((2, 7, 7), -1.0)
-            blank[:, 1 + down : 6 + down, 1 + right : 6 + right] = image[0]
-            expected.append(blank[:, 1:6, 1:6].numpy().tobytes())
+            if border == "black":
+                blank = torch.full((2, 7, 7), -1.0)
+                blank[:, 1 + down : 6 + down, 1 + right : 6 + right] = image[0]
+                expected.append(blank[:, 1:6, 1:6].numpy().tobytes())
+            else:
+                rows, columns = ((torch.arange(5) - by).clamp(0, 4) for by in (down, right))
+                expected.append(image[0][:, rows][:, :, columns].numpy().tobytes())
     seen = [one.numpy().tobytes() for one in moved]
     assert set(seen) == set(expected)
     assert max(seen.count(one) for one in expected) < 50
@@ -93,7 +100,7 @@ def test_training_is_deterministic_and_learns(halves, classifier):
     again = train_judge(halves[0], SETTINGS, CPU)
     for name, weight in classifier.state_dict().items():
         assert torch.equal(weight, again.state_dict()[name])
-    accuracy = held_out_accuracy(classifier, halves[1], seed=0, device=CPU)
+    accuracy = held_out_accuracy(classifier, examples(halves[1]), seed=0, device=CPU)["class"]
     assert accuracy["real"] > 0.9
     assert accuracy["noise_like"] > 0.8
 
@@ -117,7 +124,7 @@ def test_each_image_is_looked_at_alone(classifier, halves):
 
 def test_accuracy_is_that_of_looking_at_one_image_after_another(classifier, halves):
     held_out = halves[1]
-    accuracy = held_out_accuracy(classifier, held_out, seed=0, device=CPU)
+    accuracy = held_out_accuracy(classifier, examples(held_out), seed=0, device=CPU)["class"]
     told = [int(look(classifier, image[None], CPU)[1].argmax()) for image in held_out.images]
     assert accuracy["real"] == pytest.approx(accuracy_score(held_out.conditions, told))
     assert accuracy["n"] == 2 * len(told)
@@ -127,13 +134,78 @@ def test_accuracy_is_that_of_looking_at_one_image_after_another(classifier, halv
 @pytest.mark.parametrize(("answer", "real", "noise_share"), [(10, 0.0, 1.0), (4, None, 0.0)])
 def test_accuracy_of_a_judge_that_always_says_the_same(halves, answer, real, noise_share):
     held_out = halves[1]
-    stubborn = Classifier(1, 2, 3, 10).eval()
+    stubborn = Classifier(1, 2, 3, {"class": 10}).eval()
     with torch.no_grad():
         stubborn.head.weight.zero_()
         stubborn.head.bias.copy_(torch.nn.functional.one_hot(torch.tensor(answer), 11))
-    accuracy = held_out_accuracy(stubborn, held_out, seed=0, device=CPU)
+    accuracy = held_out_accuracy(stubborn, examples(held_out), seed=0, device=CPU)["class"]
     assert accuracy["real"] == (np.mean(held_out.conditions == answer) if real is None else real)
     assert accuracy["noise_like"] == noise_share
+
+
+# ------------------------------------------------------------------------------------------------------ several heads
+
+
+@pytest.fixture(scope="module")
+def two_heads(halves) -> tuple[Examples, Examples]:
+    """The digit, and whether it is odd, which is told of the first half of the images only."""
+
+    def with_parity(data: LabelledImages) -> Examples:
+        odd = np.where(np.arange(len(data.conditions)) < len(data.conditions) // 2, data.conditions % 2, -1)
+        return Examples(data.images, np.stack([data.conditions, odd], 1), {"digit": data.classes, "a": ("even", "odd")})
+
+    return with_parity(halves[0]), with_parity(halves[1])
+
+
+def test_several_heads_are_learned_and_labels_of_minus_one_left_out(two_heads):
+    train, held_out = two_heads
+    classifier = train_classifier(train, SETTINGS, CPU)
+    accuracy = held_out_accuracy(classifier, held_out, seed=0, device=CPU)
+    assert list(accuracy) == ["digit", "a"]
+    assert min(found[kind] for found in accuracy.values() for kind in ("real", "noise_like")) > 0.8
+    assert accuracy["a"]["n"] == (held_out.labels[:, 1] >= 0).sum() + len(held_out.images)
+
+    # Told the opposite of the other half, it learns less: it had really left them out.
+    digit, odd = train.labels.T
+    lies = Examples(train.images, np.stack([digit, np.where(odd == -1, 1 - digit % 2, odd)], 1), train.heads)
+    misled = held_out_accuracy(train_classifier(lies, SETTINGS, CPU), held_out, seed=0, device=CPU)
+    assert misled["a"]["real"] < accuracy["a"]["real"] - 0.1
+
+
+def test_a_head_is_read_from_its_own_logits(two_heads):
+    classifier = Classifier(1, 2, 3, {"digit": 10, "a": 2})
+    logits = torch.zeros(3, 14)
+    logits[0, 4] = logits[0, 11 + 1] = 1  # a four, odd
+    logits[1, 10] = logits[1, 11 + 0] = 1  # no digit, even
+    logits[2, 9] = logits[2, 11 + 2] = 1  # a nine, neither even nor odd
+    assert predicted(classifier, logits).tolist() == [[4, 1], [-1, 0], [9, -1]]
+    assert [own.shape[1] for own in classifier.by_head(logits).values()] == [11, 3]
+
+
+def test_the_order_of_the_heads_is_kept_in_the_file(tmp_path):
+    classifier = Classifier(1, 2, 3, {"z": 2, "a": 3, "m": 4})
+    save_classifier(tmp_path / "judge", classifier, {})
+    again = load_classifier(tmp_path / "judge")[0]
+    assert list(again.heads.items()) == [("z", 2), ("a", 3), ("m", 4)]
+    images = np.random.default_rng(0).integers(0, 256, (5, 1, 8, 8), dtype=np.uint8)
+    assert torch.equal(look(again, images, CPU)[1], look(classifier.eval(), images, CPU)[1])
+
+
+def test_softened_images_are_between_themselves_and_their_mean():
+    images = torch.rand(400, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 1.6 - 0.8
+    soft = softened(images, torch.Generator().manual_seed(1))
+    assert torch.equal(soft, softened(images, torch.Generator().manual_seed(1)))
+    assert soft.abs().max() <= 1
+    rows, columns = torch.arange(-1, 9).clamp(0, 7), torch.arange(-1, 9).clamp(0, 7)
+    wide = images[:, :, rows][:, :, :, columns]
+    mean = sum(wide[:, :, down : down + 8, right : right + 8] for down in range(3) for right in range(3)) / 9
+    direction = mean - images
+    share = ((soft - images) * direction).flatten(1).sum(1) / direction.square().flatten(1).sum(1)
+    assert share.mean() == pytest.approx(0.25, abs=0.03)
+    assert share.max() < 0.6
+    grain = (soft - images - share[:, None, None, None] * direction).flatten(1).std(1)
+    assert grain.max() < 0.2
+    assert grain.mean() == pytest.approx(0.08, abs=0.02)
 
 
 # ----------------------------------------------------------------------------------------------------- the command

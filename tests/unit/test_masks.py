@@ -24,7 +24,7 @@ SIZES = [16, 16, 8]  # 40 images of D_f, the last batch short
 def batches(model: EDM, sets: Sets, number: int) -> Batch:
     start = sum(SIZES[:number])
     rows = slice(start, start + SIZES[number])
-    clean = model.clean(torch.from_numpy(sets.forget_images[rows]))
+    clean = model.clean(torch.from_numpy(sets.forget_clean[rows]))
     return Batch(clean, torch.from_numpy(sets.forget_conditions[rows]), step_generator(9, number))
 
 
@@ -44,7 +44,7 @@ def summed_gradients(model: EDM, sets: Sets) -> np.ndarray:
     for number in range(len(SIZES)):
         batch = batches(model, sets, number)
         corrupted = model.corrupt(batch.clean, batch.generator)
-        loss = model.squared_error(model.predict(corrupted, batch.conditions), corrupted).sum()
+        loss = corrupted.squared_error(model.predict(corrupted, batch.conditions)).sum()
         found = torch.autograd.grad(loss, weights, allow_unused=True)
         total += flat(torch.zeros_like(w) if g is None else g for g, w in zip(found, weights, strict=True))
     return total
@@ -95,14 +95,14 @@ def test_the_loop_shows_the_mask_each_image_once_without_dropout(base, sets):
         shown.extend(forget_batch(number) for number in range(count))
         return [torch.ones_like(weight) for weight in model.network.parameters()]
 
-    method = replace(method_named("salun"), mask=watch)
-    loop = Unlearning(base, method, method.settings(batch=16), sets, seed=3)
+    recipe = replace(method_named("salun").recipe("class"), mask=watch)
+    loop = Unlearning(base, recipe, recipe.settings(batch=16), sets, seed=3)
     base.network.train()
     loop.prepare()
     assert base.network.training
     images = torch.cat([batch.clean for batch in shown])
     assert sorted(image.numpy().tobytes() for image in images) == sorted(
-        image.numpy().tobytes() for image in base.clean(torch.from_numpy(sets.forget_images))
+        image.numpy().tobytes() for image in base.clean(torch.from_numpy(sets.forget_clean))
     )
     # Each batch has noise of its own.
     draws = {float(torch.randn((), generator=batch.generator)) for batch in shown}

@@ -1,4 +1,4 @@
-"""The measure stage: which images each number is about, and what stands in its record."""
+"""The measure stage of a class study: which images each number is about, and what stands in its record."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lethe.cli import command
 from lethe.errors import LetheError
 from lethe.files import write_arrays
 from lethe.image_plan import all_classes, one_target
-from lethe.measure import main, measure, parser
+from lethe.measure.classes import main, measure, parser
 from lethe.measures import frechet_distance, kernel_distance
 from lethe.record import read_records
 from lethe.settings.measures import MeasureSettings
@@ -89,6 +89,7 @@ def test_the_base_serves_a_target_with_the_images_of_its_plan(tmp_path):
     assert records["RA"].n == 36
     assert records["UA"].n == 30
     assert records["FD"].features == "f"
+    assert {record.prompts for record in records.values()} == {""}
     assert records["FD"].fingerprint == "fp"
 
 

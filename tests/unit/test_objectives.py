@@ -12,7 +12,7 @@ from torch import Tensor
 from lethe.methods.method import Batch
 from lethe.models.denoiser import Corrupted
 from lethe.models.edm import EDM
-from lethe.objectives import ascent, denoise, relabel, truncated_ascent
+from lethe.objectives import ascent, denoise, gated_ascent, relabel, truncated_ascent
 
 COUNT = 12
 ALPHA = 0.02
@@ -48,7 +48,7 @@ def batch(model, digits):
 
 def errors_and_weights(model: Watched) -> tuple[np.ndarray, np.ndarray]:
     """Squared errors (B, C, H, W) and weights (B, 1, 1, 1) of the model's last answer, in float64."""
-    difference = model.answer.detach().double().numpy() - model.corrupted.clean.double().numpy()
+    difference = model.answer.detach().double().numpy() - model.corrupted.truth.double().numpy()
     sigma, data = model.corrupted.level.double().numpy(), model.settings.sigma_data
     return difference**2, (sigma**2 + data**2) / (sigma * data) ** 2
 
@@ -77,7 +77,7 @@ def test_truncated_ascent_stops_element_by_element(model, batch):
     errors, weights = errors_and_weights(model)
     assert loss.item() == pytest.approx(-(weights * np.minimum(errors, ALPHA)).mean(), rel=1e-5)
     # What is not cut off ascends as without the truncation; what is, does not move at all.
-    difference = model.answer.detach().double() - model.corrupted.clean.double()
+    difference = model.answer.detach().double() - model.corrupted.truth.double()
     untruncated = -2 * torch.from_numpy(weights) * difference / difference.numel()
     above = torch.from_numpy(errors > ALPHA)
     assert 0 < above.sum() < above.numel()
@@ -88,6 +88,17 @@ def test_truncated_ascent_stops_element_by_element(model, batch):
 def test_a_truncation_out_of_reach_is_ascent(model, batch):
     truncated = truncated_ascent(model, batch(), SimpleNamespace(truncation=1e9))
     assert truncated.item() == ascent(model, batch(), None).item()
+
+
+def test_gated_ascent_is_ascent_up_to_the_truncation_and_beyond_it_nothing(model, batch):
+    loss = denoise(model, batch(), None).item()
+    below = gated_ascent(model, batch(), SimpleNamespace(truncation=loss * 1.001))
+    assert below.item() == -loss
+    for one, other in zip(gradients(model, below), gradients(model, ascent(model, batch(), None)), strict=True):
+        assert torch.equal(one, other)
+    above = gated_ascent(model, batch(), SimpleNamespace(truncation=loss * 0.999))
+    assert above.item() == -loss
+    assert all((gradient == 0).all() for gradient in gradients(model, above))
 
 
 @pytest.mark.parametrize("which", ["next", "random"])
@@ -115,7 +126,7 @@ def test_relabel_is_the_distance_to_a_teacher_that_does_not_learn(model, base_fo
         torch.testing.assert_close(one, reference, rtol=1e-4, atol=1e-7)
 
 
-@pytest.mark.parametrize("objective", [denoise, ascent, truncated_ascent, relabel])
+@pytest.mark.parametrize("objective", [denoise, ascent, truncated_ascent, gated_ascent, relabel])
 def test_a_loss_is_a_mean_so_that_its_scale_is_not_that_of_the_batch(model, batch, objective):
     """A batch twice over has the same loss up to its noise; a sum would double it."""
     settings = SimpleNamespace(truncation=1.0, relabel="next")

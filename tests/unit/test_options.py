@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import inspect
 import pkgutil
+import re
 import shlex
 import subprocess
 import sys
@@ -13,19 +15,15 @@ import typing
 from typing import Any, Literal
 
 import pytest
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
-import lethe.base
-import lethe.data.__main__
-import lethe.judge
-import lethe.sample
-import lethe.sets
 import lethe.settings
-import lethe.unlearn
 from lethe.errors import LetheError
 from lethe.methods import method_named, method_names
+from lethe.methods.method import KINDS, settings_of
 from lethe.settings.base import BaseSettings
 from lethe.settings.common import Settings
+from lethe.settings.concept import Concept
 from lethe.settings.network import NetworkSettings
 from lethe.settings.options import add_options, as_options, from_options
 from lethe.settings.sampling import SamplingSettings
@@ -37,10 +35,13 @@ OF_STAGES = {
     cls.__name__: cls
     for module in MODULES
     for _, cls in inspect.getmembers(module, inspect.isclass)
-    if issubclass(cls, Settings) and cls is not Settings
+    if issubclass(cls, Settings) and cls not in (Settings, Concept)
 }
-OF_METHODS = {name: method_named(name).settings for name in method_names()}
-STAGES = [lethe.data.__main__, lethe.base, lethe.sets, lethe.unlearn, lethe.sample, lethe.judge]
+OF_METHODS = {}
+for name in method_names():
+    for kind in KINDS:
+        with contextlib.suppress(LetheError):  # it has no meaning there
+            OF_METHODS[f"{kind} {name}"] = settings_of(method_named(name), kind)
 
 
 def parsed(model: type[BaseModel], words: str) -> Any:
@@ -50,7 +51,9 @@ def parsed(model: type[BaseModel], words: str) -> Any:
     return from_options(model, parser.parse_args(shlex.split(words)))
 
 
-CANDIDATES = [1e-05, -1e-05, 1 / 3, 0.1 + 0.2, 1e22, -7, 1, 12345678, True, False, None, (3,), (1, 2, 3), "a b;'c' $d"]
+NUMBERS = [1e-05, -1e-05, 1 / 3, 0.1 + 0.2, 1e22, -7, 1, 17, 12345678]
+LISTS = [(3,), (3, 5), (1, 2, 3), (0.25, 1 / 3), (True, False), ("a, b", "c")]
+CANDIDATES = [*NUMBERS, True, False, None, *LISTS, "a b;'c' $d", "a='b' $c"]
 
 
 def accepted(model: type[BaseModel], name: str) -> list[BaseModel]:
@@ -98,6 +101,99 @@ def test_any_text_survives_the_shell(prompt):
     assert parsed(Text, as_options(Text(prompt=prompt))).prompt == prompt
 
 
+class Lists(Settings):
+    """Lists and dictionaries of text, and a field without a default."""
+
+    name: str = Field(description="A name.")
+    words: tuple[str, ...] = Field((), description="Words.")
+    pair: tuple[str, str] = Field(("a", "b"), description="Two words.")
+    table: dict[str, tuple[str, ...]] = Field(default_factory=dict, description="Words by name.")
+    layers: Layers = Field(default_factory=lambda: Layers(), description="A group.")
+
+
+class Layers(Settings):
+    """A group whose fields depend on each other."""
+
+    widths: tuple[int, ...] = Field((), description="Numbers.")
+    depth: int = Field(0, description="How many.")
+
+    @model_validator(mode="after")
+    def _as_many(self) -> Layers:
+        if len(self.widths) != self.depth:
+            raise ValueError(f"depth = {self.depth}, but {len(self.widths)} widths")
+        return self
+
+
+AWKWARD = [
+    "",
+    " ",
+    "a, b",
+    "[",
+    "[]",
+    "]",
+    '"',
+    "it's",
+    "--words",
+    "René",
+    '$HOME `ls` \\ "q"',
+    "{mood} a",
+    "none",
+    "null",
+    "1",
+]
+
+
+@pytest.mark.parametrize("text", AWKWARD)
+def test_lists_and_dictionaries_of_any_text_survive_the_shell(text):
+    for words in ((text,), (text, "b"), ("b", text), (text, text, "")):
+        settings = Lists(name=text, words=words, pair=(text, "b"), table={text: words, "empty": ()})
+        assert parsed(Lists, as_options(settings)) == settings
+
+
+def test_an_empty_list_is_a_list():
+    assert parsed(Lists, as_options(Lists(name="a", words=()))).words == ()
+    assert parsed(Lists, "--name=a --words=[] --layers-widths=[]").layers.widths == ()
+    assert parsed(Lists, '--name=a --words="[\\"b\\", \\"c\\"]"').words == ("b", "c")
+
+
+def test_what_is_given_stands_where_there_is_no_option():
+    given = Lists(name="a", words=("b", "c"), table={"d": ("e",)}, layers=Layers(widths=(1, 2), depth=2))
+    parser = argparse.ArgumentParser()
+    add_options(parser, Lists)
+    words = ["--words=f", "--layers-widths=3,4"]
+    assert from_options(Lists, parser.parse_args([]), given) == given
+    changed = from_options(Lists, parser.parse_args(words), given)
+    assert changed == given.model_copy(update={"words": ("f",), "layers": Layers(widths=(3, 4), depth=2)})
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        ("--words=a", "--name: Field required"),
+        ("--name=a --table=b", r"--table 'b': not JSON \("),
+        ("--name=a '--words=[b'", r"--words '\[b': not JSON \("),
+        ("--name=a --pair=b", r"--pair \['b'\]: .*required"),
+        ("""--name=a '--table={"b": "c"}'""", "--table 'c': .*tuple"),
+        ("""--name=a '--table=["c"]'""", r"--table \['c'\]: .*dictionary"),
+        ("--name=a --layers-depth=1", "depth = 1, but 0 widths"),
+    ],
+)
+def test_a_bad_list_is_named_with_its_option(words, problem):
+    with pytest.raises(LetheError) as caught:
+        parsed(Lists, words)
+    assert re.match(problem, caught.value.problem), caught.value.problem
+
+
+def test_help_says_what_a_list_and_a_dictionary_look_like():
+    parser = argparse.ArgumentParser()
+    add_options(parser, Lists)
+    text = " ".join(parser.format_help().split())
+    assert "--name STR A name. [required]" in text
+    assert "--words WORD,...|JSON Words. [[]]" in text
+    assert "--table JSON Words by name. [{}]" in text
+    assert "--layers-widths N,N,... Numbers. [[]]" in text
+
+
 def test_options_reach_groups_in_groups():
     settings = parsed(Text, "--base-network-widths 4,8,16 --base-steps 3")
     assert settings.base.network.widths == (4, 8, 16)
@@ -113,10 +209,10 @@ def test_the_workflow_can_prefix_a_group():
 
 
 def test_none_is_a_word_only_where_none_is_a_value():
-    assert parsed(OF_METHODS["salun"], "--clip-norm none").clip_norm is None
-    assert parsed(OF_METHODS["salun"], "--clip-norm 0.5").clip_norm == 0.5
+    assert parsed(OF_METHODS["class salun"], "--clip-norm none").clip_norm is None
+    assert parsed(OF_METHODS["class salun"], "--clip-norm 0.5").clip_norm == 0.5
     with pytest.raises(LetheError, match="--steps 'none'"):
-        parsed(OF_METHODS["salun"], "--steps none")
+        parsed(OF_METHODS["class salun"], "--steps none")
 
 
 @pytest.mark.parametrize(
@@ -130,10 +226,10 @@ def test_none_is_a_word_only_where_none_is_a_value():
         (BaseSettings, "--network-widths 8,0", "--network-widths", "0"),
         (BaseSettings, "--network-widths ''", "--network-widths", ""),
         (BaseSettings, "--network-p-std -1", "--network-p-std", "-1"),
-        (OF_METHODS["salun"], "--clip-norm zero", "--clip-norm", "zero"),
-        (OF_METHODS["salun"], "--relabel nxt", "--relabel", "nxt"),
-        (OF_METHODS["salun"], "--as-released maybe", "--as-released", "maybe"),
-        (OF_METHODS["random_label"], "--relabel previous", "--relabel", "previous"),
+        (OF_METHODS["class salun"], "--clip-norm zero", "--clip-norm", "zero"),
+        (OF_METHODS["class salun"], "--relabel nxt", "--relabel", "nxt"),
+        (OF_METHODS["class salun"], "--as-released maybe", "--as-released", "maybe"),
+        (OF_METHODS["class random_label"], "--relabel previous", "--relabel", "previous"),
     ],
 )
 def test_a_bad_value_is_named_with_its_option(model, words, option, value):
@@ -145,33 +241,6 @@ def test_a_bad_value_is_named_with_its_option(model, words, option, value):
 def test_an_unknown_setting_is_refused():
     with pytest.raises(ValidationError, match="step"):
         BaseSettings(step=3)
-
-
-def commands(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
-    """A parser and all its subcommands."""
-    inner = [action.choices.values() for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
-    return [parser, *(below for choices in inner for choice in choices for below in commands(choice))]
-
-
-@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.__name__)
-def test_every_command_can_say_what_it_takes(stage):
-    for parser in commands(stage.parser()):
-        text = parser.format_help()
-        for action in parser._actions:
-            if not isinstance(action, argparse._SubParsersAction):
-                assert action.help, f"{parser.prog}: {action.dest}"
-                assert all(option in text for option in action.option_strings)
-
-
-def test_a_wrong_value_ends_a_command_with_two_lines_and_status_2(tmp_path):
-    words = ["--data", tmp_path / "none", "--target", "3", "--output", tmp_path / "sets", "--retain-per-class", "0"]
-    command = [sys.executable, "-m", "lethe.sets", *(str(word) for word in words)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert ended.returncode == 2
-    first, second = ended.stderr.strip().splitlines()
-    assert "error: --retain-per-class '0'" in first
-    assert second.startswith("  remedy: ")
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_settings_can_be_read_without_torch():

@@ -59,7 +59,9 @@ def test_every_element_is_seen_once_before_any_is_seen_twice(size, batch):
     assert (np.sort(passes, axis=1) == np.arange(size)).all()
 
 
-@pytest.mark.parametrize("quirks", [{}, {"frozen_order": True}, {"first_batch_only": True}], ids=str)
+@pytest.mark.parametrize(
+    "quirks", [{}, {"frozen_order": True}, {"first_batch_only": True}, {"in_order": True}], ids=str
+)
 @pytest.mark.parametrize(("size", "batch"), SIZES)
 def test_any_step_can_be_asked_for_first(size, batch, quirks):
     in_order = stream_of(size, batch, steps=40, **quirks)
@@ -91,6 +93,15 @@ def test_the_frozen_order_is_that_of_a_cycled_loader(size, batch):
     assert sorted(relabelled.values()) == list(range(size))
     for theirs, ours in zip(cycled, frozen, strict=True):
         assert [relabelled[row] for row in theirs] == ours.tolist()
+
+
+@pytest.mark.parametrize(("size", "batch"), SIZES)
+def test_in_order_no_pass_is_shuffled(size, batch):
+    seen = np.concatenate(stream_of(size, batch, steps=3 * size, in_order=True))
+    assert seen.tolist() == list(itertools.islice(itertools.cycle(range(size)), len(seen)))
+    if size % batch == 0:  # else the released loader's last batch of a pass is short
+        loader = [rows.tolist() for rows in DataLoader(range(size), batch)]
+        assert [rows.tolist() for rows in stream_of(size, batch, len(loader), in_order=True)] == loader
 
 
 @pytest.mark.parametrize(("size", "batch"), SIZES)

@@ -8,7 +8,8 @@ import pytest
 from lethe.data import LabelledImages
 from lethe.errors import LetheError
 from lethe.files import write_arrays
-from lethe.sets import balanced, main, make_sets, parser, read_sets
+from lethe.sets import read_sets
+from lethe.sets.classes import balanced, main, make_sets, parser
 from lethe.settings.sets import SetsSettings
 
 
@@ -23,9 +24,10 @@ def as_rows(images: np.ndarray) -> set[bytes]:
 @pytest.mark.parametrize("target", [0, 3, 9])
 def test_the_forget_set_is_all_of_the_class_and_nothing_else(digits, target):
     sets = made(digits, target)
-    np.testing.assert_array_equal(sets.forget_images, digits.images[digits.conditions == target])
+    np.testing.assert_array_equal(sets.forget_clean, digits.images[digits.conditions == target])
     assert set(sets.forget_conditions.tolist()) == {target}
-    assert sets.target == target
+    assert sets.target == str(target)
+    assert sets.table is None
 
 
 @pytest.mark.parametrize("per_class", [1, 14, 100])
@@ -35,16 +37,16 @@ def test_the_retain_set_is_balanced_without_target_and_repetition(digits, per_cl
     expected = [0 if label == 3 else per_class for label in range(10)]
     assert np.bincount(digits.conditions[rows], minlength=10).tolist() == expected
     sets = made(digits, per_class=per_class)
-    np.testing.assert_array_equal(sets.retain_images, digits.images[rows])
+    np.testing.assert_array_equal(sets.retain_clean, digits.images[rows])
     np.testing.assert_array_equal(sets.retain_conditions, digits.conditions[rows])
-    assert not as_rows(sets.retain_images) & as_rows(sets.forget_images)
+    assert not as_rows(sets.retain_clean) & as_rows(sets.forget_clean)
 
 
 def test_the_retain_set_depends_on_the_seed_alone(digits):
-    np.testing.assert_array_equal(made(digits, seed=1).retain_images, made(digits, seed=1).retain_images)
-    assert as_rows(made(digits, seed=1).retain_images) != as_rows(made(digits, seed=2).retain_images)
+    np.testing.assert_array_equal(made(digits, seed=1).retain_clean, made(digits, seed=1).retain_clean)
+    assert as_rows(made(digits, seed=1).retain_clean) != as_rows(made(digits, seed=2).retain_clean)
     # A class gives the same images whatever is forgotten: two targets differ by the method, not by the draw.
-    kept = [sets.retain_images[sets.retain_conditions == 5] for sets in (made(digits, 3), made(digits, 8))]
+    kept = [sets.retain_clean[sets.retain_conditions == 5] for sets in (made(digits, 3), made(digits, 8))]
     np.testing.assert_array_equal(*kept)
 
 

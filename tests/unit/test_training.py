@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import signal
@@ -15,13 +16,13 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
-import lethe.base
+import lethe.base.classes
 import lethe.unlearn
 from lethe.errors import LetheError
 from lethe.files import write_arrays
-from lethe.models.folder import WEIGHTS
-from lethe.sets import Sets
+from lethe.model_files import CONFIG, WEIGHTS
 from lethe.training import (
+    OneCycleTraining,
     ResumableState,
     one_cycle,
     restore_training_state,
@@ -161,6 +162,24 @@ def test_the_learning_rate_is_a_ramp_and_then_a_cosine(steps):
     assert max(rates) == pytest.approx(0.3)
 
 
+@pytest.mark.parametrize("ema", [None, 0.5])
+def test_the_average_is_that_of_the_weights_after_each_step(ema):
+    """By hand; at first it follows more closely than ``ema`` says."""
+    torch.manual_seed(0)
+    network = nn.Linear(3, 1)
+    training = OneCycleTraining(network, 12, 0.1, ema)
+    expected = network.weight.detach().clone()
+    for step in range(12):
+        before = network.weight.detach().clone()
+        training.descend(network(torch.ones(2, 3)).square().mean(), step)
+        # AdamW's first step is its learning rate (and its decay).
+        assert step or (network.weight - before).abs().tolist() == [pytest.approx([one_cycle(0, 12, 0.1)] * 3, rel=0.1)]
+        decay = 0 if ema is None else min(ema, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * network.weight.detach()
+    torch.testing.assert_close(training.average["weight"], expected)
+    assert torch.equal(training.average["weight"], network.weight) == (ema is None)
+
+
 def test_the_number_of_threads_is_the_one_allowed(monkeypatch):
     try:
         monkeypatch.setenv("OMP_NUM_THREADS", "2")
@@ -207,11 +226,11 @@ def base_words(data: Path, model: Path, state: Path) -> list[str]:
 
 def test_a_base_that_was_killed_ends_as_if_it_had_not_been(tmp_path, data, digits):
     def train(name: str, data: Path, state: Path) -> bytes:
-        lethe.base.main(lethe.base.parser().parse_args(base_words(data, tmp_path / name, state)))
+        lethe.base.classes.main(lethe.base.classes.parser().parse_args(base_words(data, tmp_path / name, state)))
         return (tmp_path / name / WEIGHTS).read_bytes()
 
     state = tmp_path / "state"
-    kill_in_the_middle("lethe.base", base_words(data, tmp_path / "model", state), state)
+    kill_in_the_middle("lethe.base", ["class", *base_words(data, tmp_path / "model", state)], state)
     assert not (tmp_path / "model").exists()
     other_state = tmp_path / "other state"
     other_state.write_bytes(state.read_bytes())
@@ -229,27 +248,28 @@ def test_a_base_that_was_killed_ends_as_if_it_had_not_been(tmp_path, data, digit
     assert train("other model", tmp_path / "other", other_state) == fresh
 
 
-def test_an_unlearning_that_was_killed_ends_as_if_it_had_not_been(tmp_path, base_folder, sets: Sets):
-    arrays = {name: value for name, value in vars(sets).items() if name != "target"}
-    write_arrays(tmp_path / "sets", arrays, {"target": sets.target})
+def test_an_unlearning_that_was_killed_ends_as_if_it_had_not_been(tmp_path, base_folder, sets_file):
     state = tmp_path / "state"
 
     def words(name: str, state: Path) -> list[str]:
-        settings = "salun --steps 60 --batch 8 --device cpu"
+        settings = "class salun --steps 60 --batch 8 --device cpu"
         outputs = {key: tmp_path / name / key for key in ("model", "trajectory", "cost")}
-        inputs = {"base": base_folder, "sets": tmp_path / "sets", "state": state}
+        inputs = {"base": base_folder, "sets": sets_file, "state": state}
         options = [word for key, value in (inputs | outputs).items() for word in (f"--{key}", str(value))]
         return [*settings.split(), *options]
 
     kill_in_the_middle("lethe.unlearn", words("resumed", state), state)
     for name, where in (("resumed", state), ("whole", tmp_path / "no state")):
         lethe.unlearn.main(lethe.unlearn.parser().parse_args(words(name, where)))
-    for file in (f"model/{WEIGHTS}", "model/config.json", "model/README.md", "trajectory"):
+    for file in (f"model/{WEIGHTS}", f"model/{CONFIG}", "trajectory"):
         assert (tmp_path / "resumed" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+    resumed, whole = (json.loads((tmp_path / name / "cost").read_text()) for name in ("resumed", "whole"))
+    for total in ("steps", "passes", "forwards", "passes_per_step", "forwards_per_step"):
+        assert resumed[total] == whole[total] > 0
     assert not state.exists()
 
 
 def test_a_class_that_is_not_there_cannot_be_left_out(tmp_path, data):
     words = [*base_words(data, tmp_path / "model", tmp_path / "state"), "--without", "10"]
     with pytest.raises(LetheError, match="--without 10"):
-        lethe.base.main(lethe.base.parser().parse_args(words))
+        lethe.base.classes.main(lethe.base.classes.parser().parse_args(words))

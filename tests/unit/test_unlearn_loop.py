@@ -1,9 +1,7 @@
-"""One step of the loop against gradients worked out by hand, and the files that the command writes."""
+"""One step of the loop against gradients worked out by hand."""
 
 from __future__ import annotations
 
-import csv
-import json
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -15,20 +13,19 @@ import torch
 from torch import Tensor
 
 from lethe.errors import LetheError
-from lethe.files import read_provenance, write_arrays
 from lethe.methods import method_named
-from lethe.methods.method import Batch, Method, Objective
+from lethe.methods.method import Batch, Objective, Recipe
 from lethe.models.denoiser import Corrupted
 from lethe.models.edm import EDM
-from lethe.models.folder import WEIGHTS
-from lethe.sets import Sets, make_sets
+from lethe.sets import Sets
+from lethe.sets.classes import make_sets
 from lethe.settings.network import NetworkSettings
 from lethe.settings.sets import SetsSettings
 from lethe.training import ResumableState
-from lethe.unlearn import TRAJECTORY, Unlearning, main, parser, unlearn
+from lethe.unlearn import Unlearning, unlearn
 
-RG, RGD, SALUN = (method_named(name) for name in ("rg", "rgd", "salun"))
-GRADDIFF, FINETUNE = method_named("graddiff"), method_named("finetune")
+NAMES = ("rg", "rgd", "salun", "graddiff", "finetune")
+RG, RGD, SALUN, GRADDIFF, FINETUNE = (method_named(name).recipe("class") for name in NAMES)
 
 
 def with_noise_of_the_image(model: EDM, batch: Batch) -> Corrupted:
@@ -46,7 +43,7 @@ def with_noise_of_the_image(model: EDM, batch: Batch) -> Corrupted:
 def steady(model: EDM, batch: Batch, settings: Any) -> Tensor:
     """``denoise`` with that noise."""
     corrupted = with_noise_of_the_image(model, batch)
-    return model.squared_error(model.predict(corrupted, batch.conditions), corrupted).mean()
+    return corrupted.squared_error(model.predict(corrupted, batch.conditions)).mean()
 
 
 def steady_ascent(model: EDM, batch: Batch, settings: Any) -> Tensor:
@@ -68,15 +65,15 @@ def gradient_of(model: EDM, objective: Objective, images: np.ndarray, conditions
     return flat(torch.autograd.grad(objective(model, batch, None), list(model.network.parameters())))
 
 
-def first_step(base_folder: Path, method: Method, sets: Sets, seed: int = 0, **settings: Any) -> Unlearning:
-    loop = Unlearning(EDM.load(base_folder), method, method.settings(**settings), sets, seed)
+def first_step(base_folder: Path, recipe: Recipe, sets: Sets, seed: int = 0, **settings: Any) -> Unlearning:
+    loop = Unlearning(EDM.load(base_folder), recipe, recipe.settings(**settings), sets, seed)
     loop.prepare()
     loop.step(0)
     return loop
 
 
 def retained(base: EDM, sets: Sets) -> np.ndarray:
-    return gradient_of(base, steady, sets.retain_images, sets.retain_conditions)
+    return gradient_of(base, steady, sets.retain_clean, sets.retain_conditions)
 
 
 def assert_near(found: np.ndarray, expected: np.ndarray) -> None:
@@ -92,14 +89,14 @@ def sets_of_126(digits) -> Sets:
 @pytest.mark.parametrize("batch", [7, 18, 64])
 def test_all_of_d_r_gives_the_gradient_of_its_mean(base, base_folder, sets, batch):
     """18 images in batches of 7 (7 + 7 + 4), in one of 18, and in one that is not full."""
-    method = replace(RGD, forget=None, retain=steady)
-    assert_near(applied(first_step(base_folder, method, sets, batch=batch)), retained(base, sets))
+    recipe = replace(RGD, forget=None, retain=steady)
+    assert_near(applied(first_step(base_folder, recipe, sets, batch=batch)), retained(base, sets))
 
 
 def test_as_released_divides_short_batches_by_the_full_size(base, base_folder, sets_of_126):
     """RGD's loop divides 64 + 62 images by 64 each and averages the two: 126/128 of the mean."""
-    method = replace(RGD, forget=None, retain=steady)
-    loop = first_step(base_folder, method, sets_of_126, batch=64, as_released=True)
+    recipe = replace(RGD, forget=None, retain=steady)
+    loop = first_step(base_folder, recipe, sets_of_126, batch=64, as_released=True)
     assert_near(applied(loop), 126 / 128 * retained(base, sets_of_126))
 
 
@@ -112,8 +109,8 @@ def test_one_batch_of_d_r_is_one_batch(base, base_folder, sets, as_released):
         seen.append(batch)
         return steady(model, batch, settings)
 
-    method, settings = replace(RG, forget=None, retain=watched), RG.settings(batch=16, as_released=as_released)
-    loop = Unlearning(EDM.load(base_folder), method, settings, sets, 0)
+    recipe, settings = replace(RG, forget=None, retain=watched), RG.settings(batch=16, as_released=as_released)
+    loop = Unlearning(EDM.load(base_folder), recipe, settings, sets, 0)
     loop.prepare()
     loop.step(1)
     (batch,) = seen
@@ -123,22 +120,22 @@ def test_one_batch_of_d_r_is_one_batch(base, base_folder, sets, as_released):
 
 
 @pytest.mark.parametrize("retain_weight", [0.5, 5.0])
-@pytest.mark.parametrize("method", [GRADDIFF, RG], ids=["sum", "restricted"])
-def test_lambda_multiplies_the_retain_gradient_after_the_projection(base, base_folder, sets, method, retain_weight):
+@pytest.mark.parametrize("recipe", [GRADDIFF, RG], ids=["sum", "restricted"])
+def test_lambda_multiplies_the_retain_gradient_after_the_projection(base, base_folder, sets, recipe, retain_weight):
     """Against flattening both gradients and Theorem 4, in float64; the sets are one batch each.
 
     D_r holds some of D_f, so that the two conflict.
     """
-    images = np.concatenate([sets.retain_images, sets.forget_images[:20]])
+    images = np.concatenate([sets.retain_clean, sets.forget_clean[:20]])
     conditions = np.concatenate([sets.retain_conditions, sets.forget_conditions[:20]])
-    sets = replace(sets, retain_images=images, retain_conditions=conditions)
-    watched = replace(method, forget=steady_ascent, retain=steady)
+    sets = replace(sets, retain_clean=images, retain_conditions=conditions)
+    watched = replace(recipe, forget=steady_ascent, retain=steady)
     loop = first_step(base_folder, watched, sets, batch=64, retain_weight=retain_weight)
-    g_f = gradient_of(base, steady_ascent, sets.forget_images, sets.forget_conditions)
+    g_f = gradient_of(base, steady_ascent, sets.forget_clean, sets.forget_conditions)
     g_r = retained(base, sets)
     assert g_f @ g_r < 0
     d_f, d_r = g_f, g_r
-    if method is RG:
+    if recipe is RG:
         d_f = g_f - (g_f @ g_r) / (g_r @ g_r) * g_r
         d_r = g_r - (g_f @ g_r) / (g_f @ g_f) * g_f
         assert np.linalg.norm(g_f - d_f) > 0.3 * np.linalg.norm(g_f)
@@ -162,13 +159,50 @@ def test_the_step_is_adams(base, base_folder, sets):
 
 
 @pytest.mark.parametrize(
-    ("method", "batch", "passes"), [(RG, 16, 2), (RGD, 16, 1 + 2), (RGD, 5, 1 + 4), (RGD, 18, 1 + 1), (FINETUNE, 16, 1)]
+    ("recipe", "batch", "examples"),
+    [(RG, 16, 16 + 16), (RGD, 16, 16 + 18), (RGD, 5, 5 + 18), (RGD, 18, 18 + 18), (FINETUNE, 16, 16)],
 )
-def test_passes_are_those_of_the_retain_schedule(base_folder, sets, method, batch, passes):
-    loop = first_step(base_folder, method, sets, batch=batch)
-    assert loop.passes == passes
+def test_passes_are_those_of_the_retain_schedule(base_folder, sets, recipe, batch, examples):
+    loop = first_step(base_folder, recipe, sets, batch=batch)
+    assert loop.passes.counts == [examples, 0]
     loop.step(1)
-    assert loop.passes == 2 * passes
+    assert loop.passes.counts == [2 * examples, 0]
+
+
+def test_a_teachers_passes_are_without_gradient_and_a_masks_are_known(base_folder, sets):
+    loop = first_step(base_folder, SALUN, sets, batch=16)
+    assert loop.passes_for_mask == [40, 0]
+    assert loop.passes.counts == [40 + 16 + 16, 16]
+
+
+@pytest.mark.parametrize("as_released", [False, True])
+def test_a_paired_batch_is_the_same_rows_of_both_sets(base_folder, sets, as_released):
+    """As a released loader does, in the order of the sets; ours shuffles."""
+    seen: dict[str, list[Batch]] = {"forget": [], "retain": []}
+
+    def watched(side: str) -> Objective:
+        return lambda model, batch, settings: seen[side].append(batch) or steady(model, batch, settings)
+
+    recipe = replace(
+        RG,
+        forget=watched("forget"),
+        retain=watched("retain"),
+        retain_schedule="paired batch",
+        released_loader="in order",
+    )
+    with pytest.raises(LetheError, match="D_f has 40 examples and D_r 18"):
+        Unlearning(EDM.load(base_folder), recipe, recipe.settings(), sets, 0)
+    sets = replace(sets, forget_clean=sets.forget_clean[:18], forget_conditions=sets.forget_conditions[:18])
+    loop = Unlearning(EDM.load(base_folder), recipe, recipe.settings(batch=6, as_released=as_released), sets, 0)
+    for step in range(3):
+        loop.step(step)
+    places = {}
+    for side, images in (("forget", sets.forget_clean), ("retain", sets.retain_clean)):
+        of = {image.numpy().tobytes(): row for row, image in enumerate(loop.model.clean(torch.from_numpy(images)))}
+        places[side] = [of[image.numpy().tobytes()] for batch in seen[side] for image in batch.clean]
+    assert places["forget"] == places["retain"]
+    assert sorted(places["forget"]) == list(range(18))
+    assert (places["forget"] == list(range(18))) == as_released
 
 
 def test_the_gradient_is_clipped_as_a_whole_and_then_masked(base, base_folder, sets):
@@ -184,8 +218,8 @@ def test_the_gradient_is_clipped_as_a_whole_and_then_masked(base, base_folder, s
 
 
 def test_a_method_moves_only_the_group_it_names(base, base_folder, sets, weights_of):
-    method = replace(GRADDIFF, trainable="condition")
-    loop = first_step(base_folder, method, sets, batch=16, learning_rate=1e-2)
+    recipe = replace(GRADDIFF, trainable="condition")
+    loop = first_step(base_folder, recipe, sets, batch=16, learning_rate=1e-2)
     chosen = base.groups()["condition"]
     after, before = weights_of(loop.model), weights_of(base)
     moved = {name for name in before if not torch.equal(before[name], after[name])}
@@ -194,89 +228,39 @@ def test_a_method_moves_only_the_group_it_names(base, base_folder, sets, weights
 
 
 def test_a_group_that_the_model_lacks_is_refused(base, sets):
-    with pytest.raises(LetheError, match=r"RG trains 'al'.*\n.*did you mean 'all'"):
+    with pytest.raises(LetheError, match=r"no parameter group 'al'.*\n.*did you mean 'all'"):
         Unlearning(base, replace(RG, trainable="al"), RG.settings(), sets, 0)
 
 
 def test_as_released_is_refused_where_it_would_change_nothing(base, sets):
-    with pytest.raises(LetheError, match="Finetune: as_released"):
+    with pytest.raises(LetheError, match="as_released, but there is no defect"):
         Unlearning(base, FINETUNE, FINETUNE.settings(as_released=True), sets, 0)
+
+
+def test_sets_of_another_study_are_refused(base, base_folder, sets):
+    for side in ("forget", "retain"):
+        clean = np.zeros((5, 3, 8, 8), np.uint8)
+        wrong = replace(sets, **{f"{side}_clean": clean, f"{side}_conditions": np.zeros(5, np.int64)})
+        with pytest.raises(LetheError, match=rf"D_{side[0]} holds examples \(3, 8, 8\), .* makes \(1, 8, 8\)"):
+            Unlearning(base, RG, RG.settings(), wrong, 0)
+    wrong = replace(sets, forget_conditions=np.full(40, 10))
+    with pytest.raises(LetheError, match="D_f is of class 10, but the model has 10 classes"):
+        Unlearning(base, RG, RG.settings(), wrong, 0)
 
 
 def test_a_run_that_diverges_stops(base, sets):
     method = method_named("gradient_ascent")
-    settings = method.settings(steps=30, batch=16, learning_rate=1e8)
+    recipe = method.recipe("class")
+    settings = recipe.settings(steps=30, batch=16, learning_rate=1e8)
     with pytest.raises(LetheError, match=r"Gradient ascent on 3: the loss of step \d+ is not finite"):
-        unlearn(base, method, settings, sets, 0, ResumableState(None, ""))
+        unlearn(base, method, recipe, settings, sets, 0, ResumableState(None, ""))
 
 
 def test_dropout_is_on_in_training_and_follows_the_step(tmp_path, sets):
     torch.manual_seed(0)
     model = EDM.new(NetworkSettings(widths=(8,), dropout=0.5), channels=1, size=8, classes=10)
     model.save(tmp_path / "model", {})
-    method = replace(FINETUNE, retain=steady)  # whose noise is that of the images: all that changes is the dropout
-    one, again, other = (first_step(tmp_path / "model", method, sets, seed, batch=64) for seed in (0, 0, 1))
+    recipe = replace(FINETUNE, retain=steady)  # whose noise is that of the images: all that changes is the dropout
+    one, again, other = (first_step(tmp_path / "model", recipe, sets, seed, batch=64) for seed in (0, 0, 1))
     np.testing.assert_array_equal(applied(one), applied(again))
     assert np.linalg.norm(applied(one) - applied(other)) > 0.1 * np.linalg.norm(applied(one))
-
-
-# ----------------------------------------------------------------------------------------------------- the command
-
-
-def words(folder: Path, method: str, base: Path, *more: str) -> list[str]:
-    outputs = [word for name in ("model", "trajectory", "cost") for word in (f"--{name}", str(folder / name))]
-    return [method, "--base", str(base), *outputs, "--device", "cpu", *more]
-
-
-@pytest.fixture
-def sets_file(tmp_path, sets) -> Path:
-    arrays = {name: value for name, value in vars(sets).items() if name != "target"}
-    write_arrays(tmp_path / "sets", arrays, {"target": sets.target})
-    return tmp_path / "sets"
-
-
-def test_the_command_leaves_a_model_its_card_its_trajectory_and_its_cost(tmp_path, base_folder, sets_file):
-    settings = ["--steps", "6", "--batch", "16", "--learning-rate", "1e-3", "--seed", "4", "--fingerprint", "abc"]
-    state = ["--sets", str(sets_file), "--state", str(tmp_path / "state"), "--state-seconds", "0"]
-    main(parser().parse_args(words(tmp_path, "rgd", base_folder, *settings, *state)))
-    assert not (tmp_path / "state").exists()
-    assert EDM.load(tmp_path / "model").condition_count == 10
-    record = read_provenance(tmp_path / "model" / WEIGHTS)
-    assert (record["method"], record["target"], record["seed"], record["fingerprint"]) == ("rgd", 3, 4, "abc")
-    assert record["settings"] == RGD.settings(steps=6, batch=16, learning_rate=1e-3).model_dump()
-
-    with (tmp_path / "trajectory").open(newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    assert tuple(rows[0]) == TRAJECTORY
-    assert [int(row["step"]) for row in rows] == list(range(6))
-    for row in rows:
-        assert float(row["forget_loss"]) < 0 < float(row["retain_loss"])
-        assert -1 <= float(row["cosine"]) <= 1
-        assert int(row["conflict"]) == (float(row["cosine"]) < 0)
-
-    cost = json.loads((tmp_path / "cost").read_text())
-    assert (cost["steps"], cost["passes"], cost["device"]) == (6, 6 * 3, "cpu")
-    assert 0 < cost["seconds"] < 60
-    assert 1e8 < cost["peak_memory_bytes"] < 1e11
-
-    card = (tmp_path / "model" / "README.md").read_text()
-    assert card.startswith("---\nlibrary_name: diffusers\n")
-    for said in ("RGD", "class 3", "arXiv 2412.07808", "none stated", '"learning_rate": 0.001'):
-        assert said in card
-
-
-def test_a_method_with_one_loss_leaves_the_other_cells_empty(tmp_path, base_folder, sets_file):
-    settings = ["--steps", "2", "--batch", "16", "--sets", str(sets_file)]
-    main(parser().parse_args(words(tmp_path, "finetune", base_folder, *settings)))
-    with (tmp_path / "trajectory").open(newline="") as stream:
-        for row in csv.DictReader(stream):
-            assert float(row["retain_loss"]) > 0
-            assert all(row[name] == "" for name in TRAJECTORY if name not in ("step", "retain_loss"))
-
-
-def test_a_control_needs_no_sets(tmp_path, base_folder):
-    main(parser().parse_args(words(tmp_path, "destroyed", base_folder)))
-    EDM.load(tmp_path / "model")
-    assert (tmp_path / "trajectory").read_text().splitlines() == [",".join(TRAJECTORY)]
-    assert json.loads((tmp_path / "cost").read_text())["passes"] == 0
-    assert "a control" in (tmp_path / "model" / "README.md").read_text()

@@ -19,7 +19,7 @@ def modules_behind(*names: str) -> list[Path]:
     """Files of the modules ``names`` and of every lethe module they import, directly or not; sorted, and relative to
     the working directory, so that a moved checkout plans nothing anew."""
     found: set[Path] = set()
-    waiting = [_file_of(name) for name in names]
+    waiting = [_file_of(part) for name in names for part in (name, *_packages_of(name))]
     while waiting:
         path = waiting.pop()
         if path is not None and path not in found:

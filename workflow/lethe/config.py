@@ -5,22 +5,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from lethe.errors import LetheError, nearest
 from lethe.methods import method_named, method_names
-from lethe.methods.method import Control, Method
+from lethe.methods.method import Control, Kind, Method, settings_of
 from lethe.settings.base import BaseSettings
 from lethe.settings.common import Settings
+from lethe.settings.concept import Concept
 from lethe.settings.data import DataSettings
-from lethe.settings.judge import JudgeSettings
-from lethe.settings.measures import MeasureSettings
+from lethe.settings.judge import JudgeSettings, TextJudgeSettings
+from lethe.settings.measures import MeasureSettings, TextMeasureSettings
 from lethe.settings.sampling import SamplingSettings
 from lethe.settings.sets import SetsSettings
+from lethe.settings.text_base import TextBaseSettings
+from lethe.settings.text_data import TextDataSettings
+from lethe.settings.text_sampling import TextSamplingSettings
 
 CLASSES = {"digits": 10}
+# Folders of a study that are no target's, and the token of what serves every target.
+RESERVED = ("any", "base", "data", "judge")
 
 
 def _without_repetition(values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -63,13 +70,76 @@ class Variant(Settings):
     title: str | None = Field(None, description="Its name in tables and figures; the method's own title otherwise.")
     settings: dict[str, bool | int | float | str | None] = Field(
         default_factory=dict,
-        description="What differs from the method's defaults (see `python -m lethe.unlearn METHOD --help`).",
+        description="What differs from the method's defaults (see `python -m lethe.unlearn KIND METHOD --help`).",
     )
-    targets: Targets | None = Field(None, description="Targets of this row only; those of the study otherwise.")
+    targets: Annotated[tuple[int | str, ...], Field(min_length=1), AfterValidator(_without_repetition)] | None = Field(
+        None, description="Targets of this row only; those of the study otherwise."
+    )
 
 
-class Study(Settings):
-    """One base model with its data, and what is to be forgotten in which ways."""
+class StudyRows:
+    """What studies of both kinds can do with their rows. Not itself settings: each kind lists its keys in its order."""
+
+    kind: Kind
+    unlearn: UnlearnSettings
+    variants: dict[str, Variant]
+
+    def target_names(self) -> tuple[str, ...]:
+        """The targets of the study as the words that stand in paths."""
+        raise NotImplementedError
+
+    def targets_of(self, variant: str) -> tuple[str, ...]:
+        own = self.variants[variant].targets
+        return self.target_names() if own is None else tuple(map(str, own))
+
+    def check_rows(self) -> None:
+        """Raise ValueError where a row cannot be made."""
+        for name, variant in self.variants.items():
+            for target in variant.targets or ():
+                if str(target) not in self.target_names():
+                    self.unknown_target(f"variants.{name}.targets", target)
+            if variant.method not in method_names():
+                raise ValueError(
+                    f"variants.{name}.method: there is no method '{variant.method}'; "
+                    f"{nearest(variant.method, method_names())}"
+                )
+            self.method_settings(name)
+
+    def unknown_target(self, where: str, target: object) -> None:
+        raise ValueError(f"{where}: '{target}' is no target of the study; {nearest(str(target), self.target_names())}")
+
+    def method(self, variant: str) -> Method | Control:
+        return method_named(self.variants[variant].method)
+
+    def method_settings(self, variant: str) -> Settings:
+        """The settings of a row: the method's defaults, then what the study shares, then the row's own."""
+        chosen, method = self.variants[variant], self.method(variant)
+        try:
+            settings = settings_of(method, self.kind)
+        except LetheError as error:
+            raise ValueError(f"variants.{variant}.method: {error.problem}") from None
+        known = settings.model_fields
+        for key in chosen.settings:
+            if key not in known:
+                choices = nearest(key, known) if known else "it has no settings"
+                raise ValueError(f"variants.{variant}.settings.{key}: {chosen.method} has no such setting; {choices}")
+        defective = isinstance(method, Method) and method.recipe(self.kind).has_released_defects
+        if chosen.settings.get("as_released") and not defective:
+            raise ValueError(f"variants.{variant}.settings.as_released: {chosen.method} has no defect to reproduce")
+        shared = {key: value for key, value in self.unlearn.model_dump(exclude_none=True).items() if key in known}
+        try:
+            return settings.model_validate(shared | chosen.settings)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"])
+            raise ValueError(f"variants.{variant}.settings.{key}: {first['msg']} (is {first['input']!r})") from None
+
+    def title(self, variant: str) -> str:
+        return self.variants[variant].title or self.method(variant).card.title
+
+
+class ClassStudy(Settings, StudyRows):
+    """A base model of classes with its data, and which classes are to be forgotten in which ways."""
 
     kind: Literal["class"] = Field("class", description="What is forgotten: a class.")
     data: DataSettings = Field(default_factory=DataSettings, description="The real images.")
@@ -83,54 +153,64 @@ class Study(Settings):
     seeds: Seeds = Field((0,), description="Training seeds: of D_r, batches and noise of the unlearning.")
     variants: dict[Name, Variant] = Field(description="The rows of the tables, by name, in their order.")
 
+    def target_names(self) -> tuple[str, ...]:
+        return tuple(map(str, self.targets))
+
     @model_validator(mode="after")
-    def _every_variant_is_possible(self) -> Study:
+    def _rows_are_possible(self) -> ClassStudy:
         classes = CLASSES[self.data.source]
-        for where, targets in {"targets": self.targets, **_own_targets(self.variants)}.items():
-            for target in targets:
-                if target not in range(classes):
-                    raise ValueError(f"{where}: {target} is no class of {self.data.source} (0 to {classes - 1})")
-        for name, variant in self.variants.items():
-            if variant.method not in method_names():
-                raise ValueError(
-                    f"variants.{name}.method: there is no method '{variant.method}'; "
-                    f"{nearest(variant.method, method_names())}"
-                )
-            self.method_settings(name)
+        for target in self.targets:
+            if target not in range(classes):
+                raise ValueError(f"targets: {target} is no class of {self.data.source} (0 to {classes - 1})")
+        self.check_rows()
         return self
 
-    def method(self, variant: str) -> Method | Control:
-        return method_named(self.variants[variant].method)
 
-    def method_settings(self, variant: str) -> Settings:
-        """The settings of a row: the method's defaults, then what the study shares, then the row's own."""
-        chosen = self.variants[variant]
-        known = self.method(variant).settings.model_fields
-        for key in chosen.settings:
-            if key not in known:
-                choices = nearest(key, known) if known else "it has no settings"
-                raise ValueError(f"variants.{variant}.settings.{key}: {chosen.method} has no such setting; {choices}")
-        method = self.method(variant)
-        if chosen.settings.get("as_released") and isinstance(method, Method) and method.released_loader is None:
-            raise ValueError(f"variants.{variant}.settings.as_released: {chosen.method} has no defect to reproduce")
-        shared = {key: value for key, value in self.unlearn.model_dump(exclude_none=True).items() if key in known}
-        try:
-            return method.settings.model_validate(shared | chosen.settings)
-        except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(str(part) for part in first["loc"])
-            raise ValueError(f"variants.{variant}.settings.{key}: {first['msg']} (is {first['input']!r})") from None
+class TextStudy(Settings, StudyRows):
+    """A text-to-image base model with its data, and which concepts and styles are to be forgotten in which ways."""
 
-    def title(self, variant: str) -> str:
-        return self.variants[variant].title or self.method(variant).card.title
+    kind: Literal["text"] = Field(description="What is forgotten: a concept or a style.")
+    data: TextDataSettings = Field(default_factory=TextDataSettings, description="The captioned images.")
+    base: TextBaseSettings = Field(default_factory=TextBaseSettings, description="The model that is to forget.")
+    judges: TextJudgeSettings = Field(default_factory=TextJudgeSettings, description="What judges images.")
+    unlearn: UnlearnSettings = Field(default_factory=UnlearnSettings, description="What all methods share.")
+    sampling: TextSamplingSettings = Field(default_factory=TextSamplingSettings, description="The image sets.")
+    measures: TextMeasureSettings = Field(
+        default_factory=TextMeasureSettings, description="Thresholds, minimum sizes and intervals."
+    )
+    targets: dict[Name, Concept] = Field(min_length=1, description="The concepts to forget, each on its own, by name.")
+    seeds: Seeds = Field((0,), description="Training seeds: of batches and noise of the unlearning.")
+    variants: dict[Name, Variant] = Field(description="The rows of the tables, by name, in their order.")
+
+    def target_names(self) -> tuple[str, ...]:
+        return tuple(self.targets)
+
+    @model_validator(mode="after")
+    def _rows_are_possible(self) -> TextStudy:
+        for target in self.targets:
+            if target in RESERVED:
+                raise ValueError(f"targets.{target}: this name is taken; choose another")
+        self.check_rows()
+        if not any(variant.method == "base" for variant in self.variants.values()):
+            raise ValueError(
+                "variants: no row is the base, which the others are compared with; add base: {method: base}"
+            )
+        for name in self.variants:
+            pairs = getattr(self.method_settings(name), "pairs", None)
+            for target in self.targets_of(name):
+                if pairs is not None and pairs > self.targets[target].train_pairs:
+                    raise ValueError(
+                        f"variants.{name}.settings.pairs: {pairs}, but targets.{target}.train_pairs is "
+                        f"{self.targets[target].train_pairs}; ask for fewer, or draw more prompts"
+                    )
+        return self
 
 
-def _own_targets(variants: dict[str, Variant]) -> dict[str, tuple[int, ...]]:
-    return {f"variants.{name}.targets": variant.targets for name, variant in variants.items() if variant.targets}
+Study = Annotated[ClassStudy | TextStudy, Field(discriminator="kind")]
 
 
-class Artefacts(Settings):
-    """The tables and figures: which study and which rows they show."""
+class ClassArtefacts(Settings):
+    """The tables and figures of a class study: which study and which rows they show."""
 
     study: str = Field(description="The study of Table 1, Figure 2 and the figures beside them.")
     table1: tuple[str, ...] | None = Field(
@@ -141,6 +221,108 @@ class Artefacts(Settings):
     figure2: str = Field(description="The row whose gradients Figure 2 is drawn from; a method with two gradients.")
     samples: tuple[str, ...] = Field((), description="Rows of the grid of samples.")
     shown_target: int = Field(description="The target of Figure 2 and of the grid of samples.")
+
+    def check(self, studies: Mapping[str, Study]) -> None:
+        """Raise ValueError where something to be shown is not there."""
+        study = _study_named(studies, "artefacts.classes.study", self.study, "class")
+        rows = {
+            "table1": self.table1 or (),
+            "pairs": [name for pair in self.pairs for name in pair],
+            "trajectory": self.trajectory,
+            "figure2": [self.figure2],
+            "samples": self.samples,
+        }
+        _check_rows(study, self.study, "artefacts.classes", rows)
+        for key in ("trajectory", "figure2"):
+            for name in rows[key]:
+                method = study.method(name)
+                if not (isinstance(method, Method) and method.recipe("class").needs_conflict):
+                    raise ValueError(f"artefacts.classes.{key}: '{name}' has no pair of gradients to show")
+        for key in ("figure2", "samples"):
+            for name in rows[key]:
+                if str(self.shown_target) not in study.targets_of(name):
+                    raise ValueError(
+                        f"artefacts.classes.shown_target: {self.shown_target} is not a target of '{name}'; "
+                        f"choose one of {', '.join(study.targets_of(name))}"
+                    )
+
+
+class TextArtefacts(Settings):
+    """The tables and figures of a text study. What is left empty is not made."""
+
+    study: str = Field(description="The study that they show.")
+    content: str | None = Field(None, description="The target of Tables 4 and 8 and of Figures 3, 4 and 8 to 11.")
+    style: str | None = Field(None, description="The target of Figure 5.")
+    published_as: dict[str, str] = Field(
+        default_factory=dict, description="Which of the paper's tasks (nudity, artist) stands beside each target."
+    )
+    published_rows: dict[str, dict[str, str]] = Field(
+        default_factory=dict,
+        description="By table, the paper's name of a row (in workflow/published) where ours differs.",
+    )
+    table2: tuple[str, ...] | None = Field(
+        None, description="Rows of Table 2 (alignment by target); null: all variants of the study."
+    )
+    table4: tuple[str, ...] = Field((), description="Rows of Table 4 (uniform against diversified sets).")
+    table8: tuple[str, ...] = Field((), description="Rows of Table 8 (sizes of the sets).")
+    figure1: tuple[tuple[str, str], ...] = Field(
+        (), description="Columns of Figure 1: the row shown for the content, and the row shown for the style."
+    )
+    figure3: tuple[str, ...] = Field((), description="Columns of Figure 3 (images of forget prompts, content).")
+    figure4: tuple[str, ...] = Field((), description="Bars of Figure 4 (detections by part).")
+    figure5: tuple[str, ...] = Field((), description="Columns of Figure 5 (images of prompts, style).")
+    retained: tuple[str, ...] = Field(
+        (), max_length=4, description="The models of Figures 8 to 11, in this order (images of retain prompts)."
+    )
+
+    def check(self, studies: Mapping[str, Study]) -> None:
+        """Raise ValueError where something to be shown is not there."""
+        study = _study_named(studies, "artefacts.text.study", self.study, "text")
+        rows: dict[str, Iterable[str]] = {
+            "table2": self.table2 or (),
+            "figure1": [name for pair in self.figure1 for name in pair],
+            **{key: getattr(self, key) for key in ("table4", "table8", "figure3", "figure4", "figure5", "retained")},
+        }
+        _check_rows(study, self.study, "artefacts.text", rows)
+        shown = {"content": self.content, "style": self.style}
+        for key, target in {**shown, **{f"published_as.{name}": name for name in self.published_as}}.items():
+            if target is not None and target not in study.target_names():
+                study.unknown_target(f"artefacts.text.{key}", target)
+        content, style = [pair[0] for pair in self.figure1], [pair[1] for pair in self.figure1]
+        needs = {
+            "content": (*self.table4, *self.table8, *self.figure3, *self.figure4, *self.retained, *content),
+            "style": (*self.figure5, *style),
+        }
+        for key, names in needs.items():
+            for name in names:
+                if shown[key] is None:
+                    raise ValueError(f"artefacts.text.{key}: some artefact shows '{name}' for it; name a target")
+                if shown[key] not in study.targets_of(name):
+                    raise ValueError(f"artefacts.text.{key}: {shown[key]} is not a target of '{name}'")
+
+
+def _study_named(studies: Mapping[str, Study], place: str, name: str, kind: Kind) -> Study:
+    if name not in studies:
+        raise ValueError(f"{place}: there is no study '{name}'; {nearest(name, studies)}")
+    if studies[name].kind != kind:
+        raise ValueError(f"{place}: '{name}' is a study of kind {studies[name].kind}, not {kind}")
+    return studies[name]
+
+
+def _check_rows(study: Study, name: str, place: str, rows: Mapping[str, Iterable[str]]) -> None:
+    for key, variants in rows.items():
+        for variant in variants:
+            if variant not in study.variants:
+                raise ValueError(
+                    f"{place}.{key}: study {name} has no variant '{variant}'; {nearest(variant, study.variants)}"
+                )
+
+
+class Artefacts(Settings):
+    """The tables and figures, by the kind of study that they show."""
+
+    classes: ClassArtefacts | None = Field(None, description="Those of a class study.")
+    text: TextArtefacts | None = Field(None, description="Those of a text study.")
 
 
 class Config(Settings):
@@ -153,36 +335,9 @@ class Config(Settings):
 
     @model_validator(mode="after")
     def _artefacts_show_what_there_is(self) -> Config:
-        shown = self.artefacts
-        study = self.studies.get(shown.study)
-        if study is None:
-            raise ValueError(
-                f"artefacts.study: there is no study '{shown.study}'; {nearest(shown.study, self.studies)}"
-            )
-        rows = {
-            "table1": shown.table1 or (),
-            "pairs": [name for pair in shown.pairs for name in pair],
-            "trajectory": shown.trajectory,
-            "figure2": [shown.figure2],
-            "samples": shown.samples,
-        }
-        for key, names in rows.items():
-            for name in names:
-                if name not in study.variants:
-                    raise ValueError(
-                        f"artefacts.{key}: study {shown.study} has no variant '{name}'; {nearest(name, study.variants)}"
-                    )
-                method = study.method(name)
-                if key in ("trajectory", "figure2") and not (isinstance(method, Method) and method.needs_conflict):
-                    raise ValueError(f"artefacts.{key}: '{name}' has no pair of gradients to show")
-        for key in ("figure2", "samples"):
-            for name in rows[key]:
-                targets = study.variants[name].targets or study.targets
-                if shown.shown_target not in targets:
-                    raise ValueError(
-                        f"artefacts.shown_target: {shown.shown_target} is not a target of '{name}'; "
-                        f"choose one of {list(targets)}"
-                    )
+        for shown in (self.artefacts.classes, self.artefacts.text):
+            if shown is not None:
+                shown.check(self.studies)
         return self
 
 
@@ -198,22 +353,31 @@ def load_config(values: dict[str, Any]) -> Config:
 
 
 def _fault(fault: Any) -> str:
-    place = ".".join(str(part) for part in fault["loc"])
+    # A study's faults come with its kind in their place, which no file has.
+    place = ".".join(str(part) for depth, part in enumerate(fault["loc"]) if not (depth == 2 and part in _STUDIES))
     if fault["type"] == "extra_forbidden":
         known = _fields_at(Config, fault["loc"][:-1])
         return f"{place}: there is no such key; {nearest(str(fault['loc'][-1]), known)}"
+    if fault["type"] in ("union_tag_not_found", "union_tag_invalid"):
+        return f"{place}.kind: say class or text"
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] in ("value_error", "missing"):
         return f"{place}: {message}" if place else message
     return f"{place}: {message} (is {fault['input']!r})"
 
 
+_STUDIES = {"class": ClassStudy, "text": TextStudy}
+
+
 def _fields_at(model: type[Settings], place: tuple[Any, ...]) -> list[str]:
     """Names of the keys that are known at a place of the configuration."""
     if not place:
         return list(model.model_fields)
+    if place[0] == "studies":
+        return _fields_at(_STUDIES[place[2]], place[3:])
     annotation = model.model_fields[place[0]].annotation
     rest = place[1:]
     if getattr(annotation, "__origin__", None) is dict:
         annotation, rest = annotation.__args__[1], rest[1:]
-    return _fields_at(annotation, rest)
+    options = [part for part in getattr(annotation, "__args__", (annotation,)) if part is not type(None)]
+    return _fields_at(options[0], rest)

@@ -91,6 +91,17 @@ def read_provenance(path: str | Path) -> dict[str, Any]:
         return json.loads((stream.metadata() or {}).get("lethe", "{}"))
 
 
+def as_bytes(texts: Sequence[str]) -> np.ndarray:
+    """Texts as uint8 (N, longest): UTF-8, padded with zeros. :func:`as_texts` undoes it."""
+    coded = np.array([text.encode() for text in texts], dtype=bytes)
+    return coded.view(np.uint8).reshape(len(texts), -1) if len(texts) else np.zeros((0, 0), np.uint8)
+
+
+def as_texts(coded: np.ndarray) -> list[str]:
+    """The texts that :func:`as_bytes` coded."""
+    return [row.tobytes().rstrip(b"\0").decode() for row in coded]
+
+
 def order_metadata(path: str | Path) -> None:
     """Sort the metadata of a safetensors file: its writer puts two entries or more in an order drawn at random, and
     the same content is to be the same bytes."""

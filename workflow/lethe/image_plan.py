@@ -46,11 +46,16 @@ def shard_count(images: int, shard_images: int) -> int:
 
 def shard_of(plan: ImagePlan, shard: int, shard_images: int) -> ImagePlan:
     """Rows of shard number ``shard``."""
-    shards = shard_count(len(plan.seeds), shard_images)
+    rows = shard_rows(len(plan.seeds), shard, shard_images)
+    return ImagePlan(plan.seeds[rows], plan.conditions[rows])
+
+
+def shard_rows(images: int, shard: int, shard_images: int) -> slice:
+    """Where shard number ``shard`` lies in a set of so many images."""
+    shards = shard_count(images, shard_images)
     if not 0 <= shard < shards:
         raise LetheError(f"shard {shard}: the image set has {shards}", f"choose 0 to {shards - 1}")
-    rows = slice(shard * shard_images, (shard + 1) * shard_images)
-    return ImagePlan(plan.seeds[rows], plan.conditions[rows])
+    return slice(shard * shard_images, (shard + 1) * shard_images)
 
 
 def rows_of(plan: ImagePlan, seeds: np.ndarray, conditions: np.ndarray) -> np.ndarray:

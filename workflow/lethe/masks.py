@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from lethe.methods.method import Batch
-from lethe.objectives import denoise
-from lethe.settings.method import Masked
+from lethe.methods.method import Batch, Objective
+from lethe.objectives import denoise, guided_denoise
+from lethe.settings.method import GuidedMask, Masked
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,12 +21,28 @@ def saliency(model: Denoiser, forget_batch: Callable[[int], Batch], batches: int
 
     Returns one tensor for each trainable weight tensor. Memory: one gradient and one flat copy of it.
     """
+    return _most_salient(denoise, model, forget_batch, batches, settings)
+
+
+def guided_saliency(
+    model: Denoiser, forget_batch: Callable[[int], Batch], batches: int, settings: GuidedMask
+) -> list[Tensor] | None:
+    """The same for a model with an empty condition, as SalUn's released code for Stable Diffusion does it: of the error
+    of the guided prediction. None, which masks nothing, where ``mask_as_released``."""
+    if settings.mask_as_released:
+        return None
+    return _most_salient(guided_denoise, model, forget_batch, batches, settings)
+
+
+def _most_salient(
+    loss: Objective, model: Denoiser, forget_batch: Callable[[int], Batch], batches: int, settings: Masked
+) -> list[Tensor]:
     import torch  # here, since the workflow imports this module when it plans
 
     weights = [weight for weight in model.network.parameters() if weight.requires_grad]
     for number in range(batches):
         batch = forget_batch(number)
-        (denoise(model, batch, settings) * len(batch.clean)).backward()  # a mean: a short batch counts for less
+        (loss(model, batch, settings) * len(batch.clean)).backward()  # a mean: a short batch counts for less
     magnitudes = [weight.grad.abs() if weight.grad is not None else torch.zeros_like(weight) for weight in weights]
     model.network.zero_grad(set_to_none=True)
     ranking = torch.cat([magnitude.flatten() for magnitude in magnitudes])

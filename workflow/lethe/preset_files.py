@@ -19,6 +19,7 @@ from lethe.cli import command
 from lethe.config import Config, Variant, load_config
 from lethe.errors import LetheError
 from lethe.files import write_text
+from lethe.settings.concept import Concept
 
 SCHEMA = Path("workflow/schemas/config.schema.json")
 PRESETS = "workflow/presets/*.yaml"
@@ -48,6 +49,9 @@ def _entry(name: str, value: Any, indent: int) -> list[str]:
     prefix = " " * indent
     if isinstance(value, Variant):
         return [f"{prefix}{name}: {_flow(value.model_dump(mode='json', exclude_unset=True))}\n"]
+    if isinstance(value, Concept):
+        given = value.model_dump(mode="json", exclude_unset=True)
+        return [f"{prefix}{name}:\n", *(line for key, item in given.items() for line in _block(key, item, indent + 2))]
     if isinstance(value, BaseModel):
         return [f"{prefix}{name}:\n", *_group(value, indent + 2)]
     if isinstance(value, dict) and all(isinstance(item, BaseModel) for item in value.values()):
@@ -56,12 +60,23 @@ def _entry(name: str, value: Any, indent: int) -> list[str]:
     return [f"{prefix}{name}: {_flow(json.loads(json.dumps(value)))}\n"]
 
 
+def _block(key: str, value: Any, indent: int) -> list[str]:
+    """A key of a concept: a list of sentences and a vocabulary line by line, all else on its own line."""
+    prefix = " " * indent
+    if isinstance(value, dict):
+        return [f"{prefix}{key}:\n", *(f"{prefix}  {word}: {_flow(words)}\n" for word, words in value.items())]
+    if key == "sentences" and len(value) > 1:
+        return [f"{prefix}{key}:\n", *(f"{prefix}  - {_flow(sentence)}\n" for sentence in value)]
+    return [f"{prefix}{key}: {_flow(value)}\n"]
+
+
 def _fields_of(value: dict[str, Any], indent: int) -> list[str]:
-    """Rows are written on one line each, so what their keys mean stands above them."""
-    if not any(isinstance(item, Variant) for item in value.values()):
+    """Rows and concepts are written with the keys they set, so what the keys mean stands above them."""
+    kind = next((kind for kind in (Variant, Concept) if any(isinstance(item, kind) for item in value.values())), None)
+    if kind is None:
         return []
     lines = []
-    for name, field in Variant.model_fields.items():
+    for name, field in kind.model_fields.items():
         wrapped = textwrap.wrap(f"{name}: {field.description}", _WIDTH - indent - 2, subsequent_indent="  ")
         lines += [f"{' ' * indent}#   {line}\n" for line in wrapped]
     return lines

@@ -33,7 +33,8 @@ class BatchStream:
 
     ``frozen_order`` is the quirk of RGD's released retain loader (a cycled DataLoader): the first permutation is used
     in every pass and its last batch is short. ``first_batch_only`` is that of SalUn's released loop before 2026-02,
-    ``next(iter(loader))`` in each step over an unshuffled set: the first elements for ever.
+    ``next(iter(loader))`` in each step over an unshuffled set: the first elements for ever. ``in_order`` is RGD's
+    loader for Stable Diffusion, which does not shuffle.
     """
 
     def __init__(
@@ -45,12 +46,14 @@ class BatchStream:
         *,
         frozen_order: bool = False,
         first_batch_only: bool = False,
+        in_order: bool = False,
     ) -> None:
         self.size = size
         self.batch = min(batch, size)
         self._key = (seed, "batches", name)
         self._frozen_order = frozen_order
         self._first_batch_only = first_batch_only
+        self._in_order = in_order
         self._passes: dict[int, np.ndarray] = {}
 
     def __call__(self, step: int) -> np.ndarray:
@@ -71,6 +74,8 @@ class BatchStream:
         )
 
     def _permutation(self, number: int) -> np.ndarray:
+        if self._in_order:
+            return np.arange(self.size)
         if number not in self._passes:
             generator = np.random.default_rng(derived_seed(*self._key, number))
             self._passes[number] = generator.permutation(self.size)

@@ -16,9 +16,10 @@ from lethe.files import write_rows
 class Record:
     """One measured number.
 
-    ``low`` and ``high`` bound ``value`` by the interval named in ``interval`` (for KID: value -+ 1.96 standard
-    errors); they are ``None`` for a metric that has none. ``control`` is the same metric between two sets of real
-    images, with ``control_n`` images in the smaller one: the value a perfect model would show at that size.
+    ``prompts`` is the prompt set that the images are of; empty in a class study. ``low`` and ``high`` bound ``value``
+    by the interval named in ``interval`` (for KID: value -+ 1.96 standard errors); they are ``None`` for a metric that
+    has none. ``control`` is the same metric between two sets of real images, with ``control_n`` images in the smaller
+    one: the value a perfect model would show at that size. ``features`` says how the judge looked at the images.
     """
 
     preset: str
@@ -28,6 +29,7 @@ class Record:
     method: str
     seed: int
     metric: str
+    prompts: str
     value: float
     low: float | None
     high: float | None

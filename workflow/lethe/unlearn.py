@@ -1,4 +1,4 @@
-"""The unlearn stage: ``python -m lethe.unlearn METHOD`` makes the base model forget the target of a pair of sets."""
+"""The unlearn stage: ``python -m lethe.unlearn KIND METHOD`` makes the base model forget a target."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lethe.cli import add_device, add_provenance, add_state, command, provenance
+from lethe.cli import add_device, add_provenance, add_state, command, leave, provenance
 from lethe.device import choose_device
 from lethe.errors import LetheError, nearest
-from lethe.files import sha256_of, write_json, write_rows, write_text
+from lethe.files import sha256_of, write_json, write_rows
 from lethe.methods import method_named, method_names
-from lethe.methods.method import Batch, Control, Method, Objective
-from lethe.model_card import model_card
+from lethe.methods.method import KINDS, Batch, Control, Kind, Method, Objective, Recipe, settings_of
+from lethe.model_files import weights_of
+from lethe.models import load_denoiser
 from lethe.models.denoiser import Denoiser
-from lethe.models.edm import EDM
-from lethe.models.folder import WEIGHTS
 from lethe.randomness import BatchStream, step_generator
 from lethe.sets import Sets, read_sets
 from lethe.settings.common import Settings
@@ -68,35 +67,36 @@ class Trajectory:
 class Unlearning:
     """One training loop for all methods: two losses, two gradients, one rule, one optimiser step."""
 
-    def __init__(self, model: Denoiser, method: Method, settings: Any, sets: Sets, seed: int) -> None:
-        self.model, self.method, self.settings, self.seed = model, method, settings, seed
-        if sets.forget_images.shape[1:] != model.image_shape or sets.target >= model.condition_count:
+    def __init__(self, model: Denoiser, recipe: Recipe, settings: Any, sets: Sets, seed: int) -> None:
+        self.model, self.recipe, self.settings, self.seed = model, recipe, settings, seed
+        _check_shapes(model, sets)
+        if settings.as_released and not recipe.has_released_defects:
             raise LetheError(
-                f"the sets hold images {sets.forget_images.shape[1:]} of class {sets.target}, but the model makes "
-                f"{model.image_shape} of {model.condition_count} classes",
-                "give the sets of the base model's own study",
+                "as_released, but there is no defect of released code to reproduce", "leave as_released at false"
             )
-        known = model.groups()
-        if method.trainable not in known:
+        self.weights = trainable_weights(model, recipe.trainable)
+        self.teacher = model.frozen() if recipe.frozen_teacher else None
+        loader = recipe.released_loader if settings.as_released else None
+        table = torch.from_numpy(sets.table).to(model.device) if sets.table is not None else None
+        self._empty = table[sets.empty : sets.empty + 1] if table is not None else None
+        if recipe.forget_from == "D_f":
+            self._forget = _Side(model, table, sets.forget_clean, sets.forget_conditions, sets.retain_conditions)
+        else:
+            self._forget = _Concept(table[sets.concept], settings.batch)
+        self._retain = _Side(model, table, sets.retain_clean, sets.retain_conditions)
+        if recipe.retain_schedule == "paired batch" and len(self._forget) != len(self._retain):
             raise LetheError(
-                f"{method.card.title} trains '{method.trainable}', which this kind of model does not have",
-                nearest(method.trainable, known),
+                f"D_f has {len(self._forget)} examples and D_r {len(self._retain)}, but the method pairs them",
+                "give sets of one size",
             )
-        self.weights: list[torch.nn.Parameter] = []
-        for name, weight in model.network.named_parameters():
-            weight.requires_grad_(known[method.trainable](name))
-            if weight.requires_grad:
-                self.weights.append(weight)
-        if settings.as_released and method.released_loader is None:
-            raise LetheError(
-                f"{method.card.title}: as_released, but there is no defect of released code to reproduce",
-                "leave as_released at false",
-            )
-        loader = method.released_loader if settings.as_released else None
-        self._forget = _Side(model, sets.forget_images, sets.forget_conditions)
-        self._retain = _Side(model, sets.retain_images, sets.retain_conditions)
+        first_only = loader == "first batch only"
         self._forget_stream = BatchStream(
-            len(self._forget), settings.batch, seed, "forget", first_batch_only=loader == "first batch only"
+            len(self._forget),
+            settings.batch,
+            seed,
+            "forget",
+            first_batch_only=first_only or recipe.forget_from != "D_f",
+            in_order=loader == "in order",
         )
         self._retain_stream = BatchStream(
             len(self._retain),
@@ -104,29 +104,30 @@ class Unlearning:
             seed,
             "retain",
             frozen_order=loader == "frozen order",
-            first_batch_only=loader == "first batch only",
+            first_batch_only=first_only,
         )
         # The released loop divides by the full batch size, also where the batch is short.
         self._full_batch = settings.batch if loader == "frozen order" else None
         self.optimiser = torch.optim.Adam(self.weights, lr=settings.learning_rate, fused=True)
         self.trajectory = Trajectory()
-        self.passes = 0
+        self.passes = PassCounter(model, self.teacher)
         self.seconds_before = 0.0
         self._begun = time.monotonic()
         self.mask: list[Tensor] | None = None
+        self.passes_for_mask = [0, 0]
 
     def prepare(self) -> None:
         """Work out the mask, if the method has one; the same for every start, so it is not part of the state."""
-        if self.method.mask is not None:
+        if self.recipe.mask is not None:
             parts = self._forget.parts(self.settings.batch)
             self.model.network.eval()
-            self.mask = self.method.mask(
+            self.mask = self.recipe.mask(
                 self.model,
-                lambda number: self._forget.batch(parts[number], step_generator(self.seed, -1 - number)),
+                lambda number: self._batch(self._forget, parts[number], step_generator(self.seed, -1 - number)),
                 len(parts),
                 self.settings,
             )
-            self.passes += len(parts)
+            self.passes_for_mask = list(self.passes.counts)
         self.model.network.train()
 
     def step(self, number: int) -> Tensor:
@@ -135,14 +136,14 @@ class Unlearning:
         nothing = torch.full((), torch.nan, device=self.model.device)
         forget_loss = retain_loss = nothing
         forget: list[Tensor | None] | None = None
-        if self.method.forget is not None:
-            forget_loss = self._descend(self.method.forget, self._forget, self._forget_stream(number), generator)
+        if self.recipe.forget is not None:
+            forget_loss = self._descend(self.recipe.forget, self._forget, self._forget_stream(number), generator)
             forget = take_gradients(self.weights)
-        if self.method.retain is not None:
-            retain_loss = self._retain_gradient(self.method.retain, number, generator)
-        if forget is not None and self.method.retain is not None:
+        if self.recipe.retain is not None:
+            retain_loss = self._retain_gradient(self.recipe.retain, number, generator)
+        if forget is not None and self.recipe.retain is not None:
             weight = getattr(self.settings, "retain_weight", 1.0)
-            gram = combine_(self.weights, forget, take_gradients(self.weights), self.method.combine, weight)
+            gram = combine_(self.weights, forget, take_gradients(self.weights), self.recipe.combine, weight)
             self.trajectory.add(forget_loss, retain_loss, *gram)
         else:
             if forget is not None:
@@ -157,12 +158,13 @@ class Unlearning:
                     parameter.grad.mul_(mask)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
-        losses = (forget_loss, self.method.forget), (retain_loss, self.method.retain)
+        losses = (forget_loss, self.recipe.forget), (retain_loss, self.recipe.retain)
         return torch.stack([loss for loss, objective in losses if objective is not None]).sum()
 
     def _retain_gradient(self, objective: Objective, number: int, generator: torch.Generator) -> Tensor:
-        if self.method.retain_schedule == "one batch":
-            rows = self._retain_stream(number)
+        schedule = self.recipe.retain_schedule
+        if schedule != "all of D_r":
+            rows = self._forget_stream(number) if schedule == "paired batch" else self._retain_stream(number)
             share = len(rows) / self._full_batch if self._full_batch else 1.0
             return self._descend(objective, self._retain, rows, generator, share)
         parts = self._retain.parts(self.settings.batch)
@@ -173,34 +175,95 @@ class Unlearning:
         return torch.stack(losses).sum()
 
     def _descend(
-        self, objective: Objective, side: _Side, rows: Any, generator: torch.Generator, share: float = 1.0
+        self, objective: Objective, side: _Side | _Concept, rows: Any, generator: torch.Generator, share: float = 1.0
     ) -> Tensor:
-        loss = objective(self.model, side.batch(rows, generator), self.settings)
+        loss = objective(self.model, self._batch(side, rows, generator), self.settings)
         (loss * share).backward()
-        self.passes += 1
         return loss.detach()
+
+    def _batch(self, side: _Side | _Concept, rows: np.ndarray, generator: torch.Generator) -> Batch:
+        return Batch(generator=generator, teacher=self.teacher, empty=self._empty, **side.rows(rows))
 
     def collect(self) -> dict[str, Tensor]:
         seconds = self.seconds_before + time.monotonic() - self._begun
         return training_state(self.model.network, self.optimiser) | {
             "trajectory": torch.stack(self.trajectory.rows),
-            "passes": torch.tensor(self.passes),
+            "passes": torch.tensor(self.passes.counts),
             "seconds": torch.tensor(seconds, dtype=torch.float64),
         }
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         restore_training_state(tensors, self.model.network, self.optimiser)
         self.trajectory.rows = list(tensors["trajectory"].to(self.model.device))
-        self.passes = int(tensors["passes"])
+        self.passes.counts = tensors["passes"].tolist()
         self.seconds_before = float(tensors["seconds"])
 
 
-class _Side:
-    """D_f or D_r, kept on the device."""
+class PassCounter:
+    """How many examples went through the network: ``counts`` with a gradient, and without.
 
-    def __init__(self, model: Denoiser, images: Any, conditions: Any) -> None:
-        self._clean = model.clean(torch.from_numpy(images))
+    In both, a guided prediction of B examples counts 2 B.
+    """
+
+    def __init__(self, *models: Denoiser | None) -> None:
+        self.counts = [0, 0]
+        for model in models:
+            if model is not None:
+                model.network.register_forward_hook(self._count)
+
+    def _count(self, network: torch.nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        self.counts[0 if torch.is_grad_enabled() else 1] += len(inputs[0])
+
+
+def trainable_weights(model: Denoiser, group: str) -> list[torch.nn.Parameter]:
+    """The weights of a parameter group, which alone get gradients from now on."""
+    known = model.groups()
+    if group not in known:
+        raise LetheError(f"there is no parameter group '{group}' in this kind of model", nearest(group, known))
+    weights = []
+    for name, weight in model.network.named_parameters():
+        weight.requires_grad_(known[group](name))
+        if weight.requires_grad:
+            weights.append(weight)
+    return weights
+
+
+def _check_shapes(model: Denoiser, sets: Sets) -> None:
+    for side, examples in (("D_f", sets.forget_clean), ("D_r", sets.retain_clean)):
+        if len(examples) and examples.shape[1:] != model.clean_shape:
+            raise LetheError(
+                f"{side} holds examples {examples.shape[1:]}, but the model makes {model.clean_shape}",
+                "give the sets of the base model's own study",
+            )
+    if sets.table is not None and sets.table.shape[1:] != model.condition_shape:
+        raise LetheError(
+            f"the prompts' embeddings are {sets.table.shape[1:]}, but the model takes {model.condition_shape}",
+            "give the embeddings made with the base model's own text encoder",
+        )
+    classes = getattr(model, "condition_count", None)
+    if classes is not None and len(sets.forget_conditions) and sets.forget_conditions.max() >= classes:
+        raise LetheError(
+            f"D_f is of class {sets.forget_conditions.max()}, but the model has {classes} classes",
+            "give the sets of the base model's own study",
+        )
+
+
+class _Side:
+    """D_f or D_r, kept on the device; where conditions are prompts, they point into the ``table`` of embeddings."""
+
+    def __init__(
+        self,
+        model: Denoiser,
+        table: Tensor | None,
+        clean: np.ndarray,
+        conditions: np.ndarray,
+        partners: np.ndarray | None = None,
+    ) -> None:
+        self._table = table
+        self._clean = model.clean(torch.from_numpy(clean))
         self._conditions = torch.from_numpy(conditions).to(model.device)
+        paired = table is not None and partners is not None and len(partners) == len(conditions)
+        self._partners = torch.from_numpy(partners).to(model.device) if paired else None
 
     def __len__(self) -> int:
         return len(self._clean)
@@ -210,16 +273,37 @@ class _Side:
         rows = np.arange(len(self))
         return [rows[start : start + size] for start in range(0, len(rows), size)]
 
-    def batch(self, rows: np.ndarray, generator: torch.Generator) -> Batch:
+    def rows(self, rows: np.ndarray) -> dict[str, Tensor | None]:
+        """The fields of a Batch that these rows fill."""
         index = torch.from_numpy(rows).to(self._clean.device)
-        return Batch(self._clean[index], self._conditions[index], generator)
+        return {
+            "clean": self._clean[index],
+            "conditions": self._meant(self._conditions[index]),
+            "partners": self._meant(self._partners[index]) if self._partners is not None else None,
+        }
+
+    def _meant(self, conditions: Tensor) -> Tensor:
+        return conditions if self._table is None else self._table[conditions]
+
+
+class _Concept:
+    """In the place of D_f: ``prompt`` (tokens, width), the concept's own, without images."""
+
+    def __init__(self, prompt: Tensor, batch: int) -> None:
+        self._prompt, self._batch = prompt, batch
+
+    def __len__(self) -> int:
+        return self._batch
+
+    def rows(self, rows: np.ndarray) -> dict[str, Tensor | None]:
+        return {"clean": None, "conditions": self._prompt.expand(len(rows), *self._prompt.shape)}
 
 
 def unlearn(
-    model: Denoiser, method: Method, settings: Settings, sets: Sets, seed: int, state: ResumableState
+    model: Denoiser, method: Method, recipe: Recipe, settings: Settings, sets: Sets, seed: int, state: ResumableState
 ) -> Unlearning:
     """Make ``model`` forget, in place; returns the finished loop."""
-    loop = Unlearning(model, method, settings, sets, seed)
+    loop = Unlearning(model, recipe, settings, sets, seed)
     loop.prepare()
     run_steps(
         settings.steps,
@@ -236,73 +320,99 @@ def unlearn(
 def main(arguments: argparse.Namespace) -> None:
     started = time.monotonic()
     method = method_named(arguments.method)
-    settings = from_options(method.settings, arguments)
+    settings = from_options(settings_of(method, arguments.kind), arguments)
     threads = use_threads()
     device = choose_device(arguments.device)
-    model = EDM.load(arguments.base, device)
+    model = load_denoiser(arguments.kind, arguments.base, device)
     state = None
     if isinstance(method, Control):
         method.prepare(model, arguments.seed)
         loop, seen = None, {}
     else:
-        sets = read_sets(arguments.sets)
+        sets = read_sets(arguments.sets, arguments.embeddings, getattr(settings, "pairs", None))
         state = ResumableState(arguments.state, _training_name(settings, arguments, threads), arguments.state_seconds)
-        loop = unlearn(model, method, settings, sets, arguments.seed, state)
+        loop = unlearn(model, method, method.recipe(arguments.kind), settings, sets, arguments.seed, state)
         seen = {
             "target": sets.target,
-            "forget_images": len(sets.forget_images),
-            "retain_images": len(sets.retain_images),
+            "forget_images": len(sets.forget_clean),
+            "retain_images": len(sets.retain_clean),
         }
     record = provenance("unlearn", settings, arguments, method=arguments.method, seed=arguments.seed, **seen)
     write_rows(arguments.trajectory, TRAJECTORY, loop.trajectory.table() if loop else [])
-    write_json(arguments.cost, _cost(started, device, loop))
-    write_text(arguments.model / "README.md", model_card(method, record))
     model.save(arguments.model, record)
+    write_json(arguments.cost, _cost(started, device, loop, arguments.model))
     if state is not None:
         state.remove()
 
 
 def _training_name(settings: Settings, arguments: argparse.Namespace, threads: int) -> str:
-    made_from = f"{arguments.fingerprint}|{sha256_of(arguments.base / WEIGHTS)}|{sha256_of(arguments.sets)}"
-    return f"{made_from}|{arguments.method}|{settings.model_dump_json()}|{arguments.seed}|{threads}"
+    files = (arguments.base / weights_of(arguments.kind), arguments.sets, arguments.embeddings)
+    made_from = "|".join(sha256_of(path) for path in files if path is not None)
+    chosen = f"{arguments.method}|{settings.model_dump_json()}|{arguments.seed}|{threads}"
+    return f"{arguments.fingerprint}|{made_from}|{chosen}"
 
 
-def _cost(started: float, device: torch.device, loop: Unlearning | None) -> dict[str, Any]:
-    """What the run took, before and after a kill. ``passes`` are forward-backward passes over one batch."""
+def _cost(started: float, device: torch.device, loop: Unlearning | None, model: Path) -> dict[str, Any]:
+    """What the run took, before and after a kill. ``passes`` are forward-backward passes over one batch, ``forwards``
+    those without a gradient; a mask's are in both totals, but not in what a step takes."""
     on_gpu = device.type == "cuda"
-    return {
+    cost = {
         "seconds": time.monotonic() - started + (loop.seconds_before if loop else 0.0),
         "device": torch.cuda.get_device_name(device) if on_gpu else "cpu",
         "peak_memory_bytes": torch.cuda.max_memory_allocated(device)
         if on_gpu
         else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024),
-        "passes": loop.passes if loop else 0,
-        "steps": len(loop.trajectory.rows) if loop else 0,
+        "storage_bytes": sum(path.stat().st_size for path in model.rglob("*") if path.is_file()),
+        "steps": 0,
+        **dict.fromkeys(("passes", "forwards", "passes_per_step", "forwards_per_step"), 0),
     }
+    if loop is not None:
+        batch, steps = loop.settings.batch, loop.settings.steps
+        for name, total, before in zip(("passes", "forwards"), loop.passes.counts, loop.passes_for_mask, strict=True):
+            cost |= {name: total / batch, f"{name}_per_step": (total - before) / batch / steps}
+        cost["steps"] = steps
+    return cost
 
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m lethe.unlearn", description=__doc__, allow_abbrev=False)
-    commands = parser.add_subparsers(dest="method", required=True, metavar="METHOD")
-    for name in method_names():
-        method = method_named(name)
-        if isinstance(method, Control) and method.prepare is None:
-            continue
-        text = f"{method.card.title}. {method.card.paper}".replace("%", "%%")
-        options = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
-        options.add_argument("--base", type=Path, required=True, help="model folder to start from")
-        if not isinstance(method, Control):
-            options.add_argument("--sets", type=Path, required=True, help="D_f and D_r, from the sets stage")
-        options.add_argument("--model", type=Path, required=True, help="model folder to write")
-        options.add_argument("--trajectory", type=Path, required=True, help="csv file: losses and gradients by step")
-        options.add_argument("--cost", type=Path, required=True, help="json file: seconds, peak memory, passes")
-        options.add_argument("--seed", type=int, default=0, help="training seed [0]")
-        add_state(options)
-        add_options(options, method.settings)
-        add_device(options)
-        add_provenance(options)
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
+    for kind in KINDS:
+        text = {"class": "forget a class of a model of pixels", "text": "forget a concept of Stable Diffusion"}[kind]
+        methods = kinds.add_parser(kind, help=text, description=text, allow_abbrev=False)
+        commands = methods.add_subparsers(dest="method", required=True, metavar="METHOD")
+        for name in method_names():
+            _add_method(commands, kind, name)
     return parser
+
+
+def _add_method(commands: argparse._SubParsersAction, kind: Kind, name: str) -> None:
+    method = method_named(name)
+    if isinstance(method, Control) and method.prepare is None:
+        return
+    try:
+        settings = settings_of(method, kind)
+    except LetheError:
+        return
+    text = f"{method.card.title}. {method.card.paper}".replace("%", "%%")
+    options = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+    options.add_argument("--base", type=Path, required=True, help="model folder to start from")
+    if isinstance(method, Method):
+        needs_sets = method.recipe(kind).needs_sets
+        options.add_argument("--sets", type=Path, required=needs_sets, help="D_f and D_r, from the sets stage")
+        options.add_argument(
+            "--embeddings", type=Path, required=kind == "text", help="the prompts' embeddings, from the sets stage"
+        )
+    options.add_argument("--model", type=Path, required=True, help="model folder to write")
+    options.add_argument("--trajectory", type=Path, required=True, help="csv file: losses and gradients by step")
+    options.add_argument("--cost", type=Path, required=True, help="json file: seconds, peak memory, passes")
+    options.add_argument("--seed", type=int, default=0, help="training seed [0]")
+    add_state(options)
+    add_options(options, settings)
+    add_device(options)
+    add_provenance(options)
 
 
 if __name__ == "__main__":
     command(parser(), main)
+    leave()

@@ -1,9 +1,9 @@
-"""In: nothing but the packages. Out: the real images of each study, split into train and test."""
+"""In: nothing but the packages. Out: the images that each study is about: to train on, and held out."""
 
 
 rule data:
     input:
-        code=lambda wildcards: plan.data(wildcards.study).code,
+        code=lambda wildcards: plan.of(wildcards).data.code,
     output:
         train=ensure("results/{preset}/{study}/data/train.safetensors", non_empty=True),
         test=ensure("results/{preset}/{study}/data/test.safetensors", non_empty=True),
@@ -18,8 +18,9 @@ rule data:
         mem_mb=1000,
         runtime=10,
     params:
-        job=lambda wildcards: str(plan.data(wildcards.study)),
+        kind=lambda wildcards: plan.of(wildcards).kind,
+        job=lambda wildcards: str(plan.of(wildcards).data),
     message:
-        "data: real images of {wildcards.study}"
+        "data: images of {wildcards.study}"
     shell:
-        "python -m lethe.data --train {output.train} --test {output.test} {params.job} > {log} 2>&1"
+        "python -m lethe.data {params.kind} --train {output.train} --test {output.test} {params.job} > {log} 2>&1"

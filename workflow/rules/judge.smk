@@ -1,9 +1,9 @@
-"""In: real images. Out: the judge, its held-out accuracy, and its raw outputs on real and on generated images."""
+"""In: real images. Out: the judges, their held-out accuracy, and their raw outputs on real and on generated images."""
 
 
 rule judge_train:
     input:
-        code=lambda wildcards: plan.judge(wildcards.study).code,
+        code=lambda wildcards: plan.of(wildcards).judge().code,
         data="results/{preset}/{study}/data/train.safetensors",
         held_out="results/{preset}/{study}/data/test.safetensors",
     output:
@@ -13,6 +13,8 @@ rule judge_train:
         "results/{preset}/logs/{study}/judge_train.log",
     benchmark:
         "results/{preset}/benchmarks/{study}/judge_train.jsonl"
+    wildcard_constraints:
+        study=plan.studies_of("class"),
     conda:
         "../../envs/cpu.yaml"
     threads: compute.threads
@@ -21,17 +23,17 @@ rule judge_train:
         mem_mb=compute.memory_mb,
         runtime=compute.minutes,
     params:
-        job=lambda wildcards: str(plan.judge(wildcards.study)),
+        job=lambda wildcards: str(plan.of(wildcards).judge()),
     message:
         "judge: training the judge of {wildcards.study}"
     shell:
-        "python -m lethe.judge train --data {input.data} --held-out {input.held_out} --judge {output.judge}"
+        "python -m lethe.judge class train --data {input.data} --held-out {input.held_out} --judge {output.judge}"
         " --report {output.report} {params.job} > {log} 2>&1"
 
 
 rule judge_data:
     input:
-        code=lambda wildcards: plan.judged_data(wildcards.study).code,
+        code=lambda wildcards: plan.of(wildcards).judged_data().code,
         judge="results/{preset}/{study}/judge/judge.safetensors",
         images="results/{preset}/{study}/data/{split}.safetensors",
     output:
@@ -41,6 +43,7 @@ rule judge_data:
     benchmark:
         "results/{preset}/benchmarks/{study}/judged_{split}.jsonl"
     wildcard_constraints:
+        study=plan.studies_of("class"),
         split="train|test",
     conda:
         "../../envs/cpu.yaml"
@@ -50,25 +53,27 @@ rule judge_data:
         mem_mb=compute.memory_mb,
         runtime=compute.minutes,
     params:
-        job=lambda wildcards: str(plan.judged_data(wildcards.study)),
+        job=lambda wildcards: str(plan.of(wildcards).judged_data()),
     message:
         "judge: looking at the real {wildcards.split} images of {wildcards.study}"
     shell:
-        "python -m lethe.judge apply --judge {input.judge} --images {input.images} --output {output.judged}"
+        "python -m lethe.judge class apply --judge {input.judge} --images {input.images} --output {output.judged}"
         " {params.job} > {log} 2>&1"
 
 
 rule judge_images:
     input:
-        code=lambda wildcards: plan.judged(plan.cell_of(wildcards)).code,
+        code=lambda wildcards: plan.of(wildcards).judged(plan.cell_of(wildcards)).code,
         judge="results/{preset}/{study}/judge/judge.safetensors",
-        images=lambda wildcards: plan.shards(plan.cell_of(wildcards)),
+        images=lambda wildcards: plan.of(wildcards).shards(plan.cell_of(wildcards)),
     output:
         judged=ensure("results/{preset}/{study}/{target}/{variant}/seed{seed}/judged.safetensors", non_empty=True),
     log:
         "results/{preset}/logs/{study}/{target}/{variant}/seed{seed}/judge.log",
     benchmark:
         "results/{preset}/benchmarks/{study}/{target}/{variant}/seed{seed}/judge.jsonl"
+    wildcard_constraints:
+        study=plan.studies_of("class"),
     conda:
         "../../envs/cpu.yaml"
     threads: compute.threads
@@ -77,9 +82,135 @@ rule judge_images:
         mem_mb=compute.memory_mb,
         runtime=compute.minutes,
     params:
-        job=lambda wildcards: str(plan.judged(plan.cell_of(wildcards))),
+        job=lambda wildcards: str(plan.of(wildcards).judged(plan.cell_of(wildcards))),
     message:
         "judge: {wildcards.study} {wildcards.target} {wildcards.variant}, seed {wildcards.seed}"
     shell:
-        "python -m lethe.judge apply --judge {input.judge} --images {input.images} --output {output.judged}"
+        "python -m lethe.judge class apply --judge {input.judge} --images {input.images} --output {output.judged}"
+        " {params.job} > {log} 2>&1"
+
+
+rule alignment:
+    input:
+        code=lambda wildcards: plan.of(wildcards).judge("alignment").code,
+        data="results/{preset}/{study}/data/train.safetensors",
+        held_out="results/{preset}/{study}/data/test.safetensors",
+    output:
+        config=ensure("results/{preset}/{study}/judge/alignment/open_clip_config.json", non_empty=True),
+        weights=ensure("results/{preset}/{study}/judge/alignment/open_clip_model.safetensors", non_empty=True),
+        report=ensure("results/{preset}/{study}/judge/alignment.json", non_empty=True),
+    log:
+        "results/{preset}/logs/{study}/judge_alignment.log",
+    benchmark:
+        "results/{preset}/benchmarks/{study}/judge_alignment.jsonl"
+    wildcard_constraints:
+        study=plan.studies_of("text"),
+    conda:
+        "../../envs/cpu.yaml"
+    threads: compute.threads
+    resources:
+        gpu=compute.gpus,
+        mem_mb=compute.memory_mb,
+        runtime=compute.minutes,
+    params:
+        judge=subpath(output.config, parent=True),
+        job=lambda wildcards: str(plan.of(wildcards).judge("alignment")),
+    message:
+        "judge: training the alignment judge of {wildcards.study}"
+    shell:
+        "python -m lethe.judge text train-alignment --data {input.data} --held-out {input.held_out}"
+        " --judge {params.judge} --report {output.report} {params.job} > {log} 2>&1"
+
+
+rule detector:
+    input:
+        code=lambda wildcards: plan.of(wildcards).judge("detector").code,
+        data="results/{preset}/{study}/data/train.safetensors",
+        held_out="results/{preset}/{study}/data/test.safetensors",
+    output:
+        judge=ensure("results/{preset}/{study}/judge/detector.onnx", non_empty=True),
+        report=ensure("results/{preset}/{study}/judge/detector.json", non_empty=True),
+    log:
+        "results/{preset}/logs/{study}/judge_detector.log",
+    benchmark:
+        "results/{preset}/benchmarks/{study}/judge_detector.jsonl"
+    wildcard_constraints:
+        study=plan.studies_of("text"),
+    conda:
+        "../../envs/cpu.yaml"
+    threads: compute.threads
+    resources:
+        gpu=compute.gpus,
+        mem_mb=compute.memory_mb,
+        runtime=compute.minutes,
+    params:
+        job=lambda wildcards: str(plan.of(wildcards).judge("detector")),
+    message:
+        "judge: training the detector of {wildcards.study}"
+    shell:
+        "python -m lethe.judge text train-detector --data {input.data} --held-out {input.held_out}"
+        " --judge {output.judge} --report {output.report} {params.job} > {log} 2>&1"
+
+
+rule attributes:
+    input:
+        code=lambda wildcards: plan.of(wildcards).judge("attributes").code,
+        data="results/{preset}/{study}/data/train.safetensors",
+        held_out="results/{preset}/{study}/data/test.safetensors",
+    output:
+        judge=ensure("results/{preset}/{study}/judge/attributes.safetensors", non_empty=True),
+        report=ensure("results/{preset}/{study}/judge/attributes.json", non_empty=True),
+    log:
+        "results/{preset}/logs/{study}/judge_attributes.log",
+    benchmark:
+        "results/{preset}/benchmarks/{study}/judge_attributes.jsonl"
+    wildcard_constraints:
+        study=plan.studies_of("text"),
+    conda:
+        "../../envs/cpu.yaml"
+    threads: compute.threads
+    resources:
+        gpu=compute.gpus,
+        mem_mb=compute.memory_mb,
+        runtime=compute.minutes,
+    params:
+        job=lambda wildcards: str(plan.of(wildcards).judge("attributes")),
+    message:
+        "judge: training the judge of attributes of {wildcards.study}"
+    shell:
+        "python -m lethe.judge text train-attributes --data {input.data} --held-out {input.held_out}"
+        " --judge {output.judge} --report {output.report} {params.job} > {log} 2>&1"
+
+
+rule judge_images_text:
+    input:
+        code=lambda wildcards: plan.of(wildcards).judged(plan.cell_of(wildcards)).code,
+        alignment=rules.alignment.output.weights,
+        detector=rules.detector.output.judge,
+        attributes=rules.attributes.output.judge,
+        prompts="results/{preset}/{study}/{target}/prompts.csv",
+        images=lambda wildcards: plan.of(wildcards).shards(plan.cell_of(wildcards)),
+    output:
+        judged=ensure("results/{preset}/{study}/{target}/{variant}/seed{seed}/judged.safetensors", non_empty=True),
+    log:
+        "results/{preset}/logs/{study}/{target}/{variant}/seed{seed}/judge.log",
+    benchmark:
+        "results/{preset}/benchmarks/{study}/{target}/{variant}/seed{seed}/judge.jsonl"
+    wildcard_constraints:
+        study=plan.studies_of("text"),
+    conda:
+        "../../envs/cpu.yaml"
+    threads: compute.threads
+    resources:
+        gpu=compute.gpus,
+        mem_mb=compute.memory_mb,
+        runtime=compute.minutes,
+    params:
+        alignment=subpath(input.alignment, parent=True),
+        job=lambda wildcards: str(plan.of(wildcards).judged(plan.cell_of(wildcards))),
+    message:
+        "judge: {wildcards.study} {wildcards.target} {wildcards.variant}, seed {wildcards.seed}"
+    shell:
+        "python -m lethe.judge text apply --alignment {params.alignment} --detector {input.detector}"
+        " --attributes {input.attributes} --prompts {input.prompts} --images {input.images} --output {output.judged}"
         " {params.job} > {log} 2>&1"

@@ -1,10 +1,11 @@
-"""In: the judge's raw outputs. Out: the records of each cell: one number a metric, with interval and protocol."""
+"""In: the judges' raw outputs. Out: the records of each cell, one number a metric with interval and protocol, and the
+cards of the unlearned models."""
 
 
 rule measure:
     input:
-        code=lambda wildcards: plan.measure(plan.cell_of(wildcards)).code,
-        judged=lambda wildcards: f"{plan.folder(plan.model_of(plan.cell_of(wildcards)))}/judged.safetensors",
+        code=lambda wildcards: plan.of(wildcards).measure(plan.cell_of(wildcards)).code,
+        judged=lambda wildcards: plan.of(wildcards).judged_file(plan.cell_of(wildcards)),
         real="results/{preset}/{study}/data/judged_train.safetensors",
         held_out="results/{preset}/{study}/data/judged_test.safetensors",
     output:
@@ -13,6 +14,8 @@ rule measure:
         "results/{preset}/logs/{study}/{target}/{variant}/seed{seed}/measure.log",
     benchmark:
         "results/{preset}/benchmarks/{study}/{target}/{variant}/seed{seed}/measure.jsonl"
+    wildcard_constraints:
+        study=plan.studies_of("class"),
     conda:
         "../../envs/cpu.yaml"
     threads: 1
@@ -20,9 +23,70 @@ rule measure:
         mem_mb=1000,
         runtime=10,
     params:
-        job=lambda wildcards: str(plan.measure(plan.cell_of(wildcards))),
+        job=lambda wildcards: str(plan.of(wildcards).measure(plan.cell_of(wildcards))),
     message:
         "measure: {wildcards.study} {wildcards.target} {wildcards.variant}, seed {wildcards.seed}"
     shell:
-        "python -m lethe.measure --judged {input.judged} --real {input.real} --held-out {input.held_out}"
+        "python -m lethe.measure class --judged {input.judged} --real {input.real} --held-out {input.held_out}"
         " --output {output.records} {params.job} > {log} 2>&1"
+
+
+rule measure_text:
+    input:
+        code=lambda wildcards: plan.of(wildcards).measure(plan.cell_of(wildcards)).code,
+        judged=lambda wildcards: plan.of(wildcards).judged_file(plan.cell_of(wildcards)),
+        base_judged=lambda wildcards: plan.of(wildcards).judged_file(plan.of(wildcards).base_cell(wildcards.target)),
+        prompts="results/{preset}/{study}/{target}/prompts.csv",
+    output:
+        records=ensure("results/{preset}/{study}/{target}/{variant}/seed{seed}/records.csv", non_empty=True),
+        curve=ensure("results/{preset}/{study}/{target}/{variant}/seed{seed}/threshold.csv", non_empty=True),
+    log:
+        "results/{preset}/logs/{study}/{target}/{variant}/seed{seed}/measure.log",
+    benchmark:
+        "results/{preset}/benchmarks/{study}/{target}/{variant}/seed{seed}/measure.jsonl"
+    wildcard_constraints:
+        study=plan.studies_of("text"),
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        job=lambda wildcards: str(plan.of(wildcards).measure(plan.cell_of(wildcards))),
+    message:
+        "measure: {wildcards.study} {wildcards.target} {wildcards.variant}, seed {wildcards.seed}"
+    shell:
+        "python -m lethe.measure text --judged {input.judged} --base-judged {input.base_judged} --prompts {input.prompts}"
+        " --output {output.records} --threshold-curve {output.curve} {params.job} > {log} 2>&1"
+
+
+rule card:
+    input:
+        code=modules_behind("lethe.card"),
+        model=lambda wildcards: plan.of(wildcards).model_inputs(plan.cell_of(wildcards)),
+        records="results/{preset}/{study}/{target}/{variant}/seed{seed}/records.csv",
+    output:
+        card=ensure("results/{preset}/{study}/{target}/{variant}/seed{seed}/model/README.md", non_empty=True),
+    log:
+        "results/{preset}/logs/{study}/{target}/{variant}/seed{seed}/card.log",
+    benchmark:
+        "results/{preset}/benchmarks/{study}/{target}/{variant}/seed{seed}/card.jsonl"
+    wildcard_constraints:
+        variant=plan.variants_made_by("unlearn"),
+    localrule: True
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        kind=lambda wildcards: plan.of(wildcards).kind,
+        source=lambda wildcards: plan.of(wildcards).study.data.source,
+        model=lambda wildcards: plan.of(wildcards).model_folder(plan.cell_of(wildcards)),
+    message:
+        "card: {wildcards.study} {wildcards.target} {wildcards.variant}, seed {wildcards.seed}"
+    shell:
+        "python -m lethe.card --kind {params.kind} --model {params.model} --records {input.records}"
+        " --source {params.source} --output {output.card} > {log} 2>&1"

@@ -1,19 +1,14 @@
-"""In: the base model, D_f and D_r. Out: the unlearned model with its card, its trajectory and what it cost."""
+"""In: the base model, D_f and D_r. Out: the unlearned model, its trajectory and what it cost."""
 
 
 rule unlearn:
     input:
-        code=lambda wildcards: plan.unlearn(plan.cell_of(wildcards)).code,
-        config="results/{preset}/{study}/base/model/config.json",
-        weights="results/{preset}/{study}/base/model/diffusion_pytorch_model.safetensors",
-        sets=lambda wildcards: plan.sets_files(plan.cell_of(wildcards)),
+        code=lambda wildcards: plan.of(wildcards).unlearn(plan.cell_of(wildcards)).code,
+        base=lambda wildcards: plan.of(wildcards).base_files,
+        sets=lambda wildcards: plan.of(wildcards).sets_files(plan.cell_of(wildcards)),
+        embeddings=lambda wildcards: plan.of(wildcards).embeddings_files(plan.cell_of(wildcards)),
     output:
-        config=ensure("results/{preset}/{study}/{target}/{variant}/seed{seed}/model/config.json", non_empty=True),
-        weights=ensure(
-            "results/{preset}/{study}/{target}/{variant}/seed{seed}/model/diffusion_pytorch_model.safetensors",
-            non_empty=True,
-        ),
-        card=ensure("results/{preset}/{study}/{target}/{variant}/seed{seed}/model/README.md", non_empty=True),
+        model_output("results/{preset}/{study}/{target}/{variant}/seed{seed}/model", "class"),
         trajectory=ensure("results/{preset}/{study}/{target}/{variant}/seed{seed}/trajectory.csv", non_empty=True),
         cost=ensure("results/{preset}/{study}/{target}/{variant}/seed{seed}/cost.json", non_empty=True),
     log:
@@ -21,6 +16,7 @@ rule unlearn:
     benchmark:
         "results/{preset}/benchmarks/{study}/{target}/{variant}/seed{seed}/unlearn.jsonl"
     wildcard_constraints:
+        study=plan.studies_of("class"),
         variant=plan.variants_made_by("unlearn"),
     conda:
         "../../envs/cpu.yaml"
@@ -30,14 +26,27 @@ rule unlearn:
         mem_mb=compute.memory_mb,
         runtime=compute.minutes,
     params:
-        base=subpath(input.weights, parent=True),
+        base="results/{preset}/{study}/base/model",
         sets=lambda wildcards, input: f"--sets {input.sets}" if input.get("sets") else "",
-        folder=subpath(output.weights, parent=True),
+        embeddings=lambda wildcards, input: f"--embeddings {input.embeddings}" if input.get("embeddings") else "",
+        folder="results/{preset}/{study}/{target}/{variant}/seed{seed}/model",
         state="results/{preset}/state/{study}/{target}/{variant}/seed{seed}.safetensors",
-        method=lambda wildcards: plan.method_of(plan.cell_of(wildcards)),
-        job=lambda wildcards: str(plan.unlearn(plan.cell_of(wildcards))),
+        kind=lambda wildcards: plan.of(wildcards).kind,
+        method=lambda wildcards: plan.of(wildcards).method_of(plan.cell_of(wildcards)),
+        job=lambda wildcards: str(plan.of(wildcards).unlearn(plan.cell_of(wildcards))),
     message:
         "unlearn: {wildcards.variant} forgets {wildcards.study} {wildcards.target}, seed {wildcards.seed}"
     shell:
-        "python -m lethe.unlearn {params.method} --base {params.base} {params.sets} --model {params.folder}"
-        " --trajectory {output.trajectory} --cost {output.cost} --state {params.state} {params.job} > {log} 2>&1"
+        "python -m lethe.unlearn {params.kind} {params.method} --base {params.base} {params.sets} {params.embeddings}"
+        " --model {params.folder} --trajectory {output.trajectory} --cost {output.cost} --state {params.state}"
+        " {params.job} > {log} 2>&1"
+
+
+use rule unlearn as unlearn_text with:
+    output:
+        model_output("results/{preset}/{study}/{target}/{variant}/seed{seed}/model", "text"),
+        trajectory=ensure("results/{preset}/{study}/{target}/{variant}/seed{seed}/trajectory.csv", non_empty=True),
+        cost=ensure("results/{preset}/{study}/{target}/{variant}/seed{seed}/cost.json", non_empty=True),
+    wildcard_constraints:
+        study=plan.studies_of("text"),
+        variant=plan.variants_made_by("unlearn"),

@@ -5,10 +5,38 @@ from __future__ import annotations
 
 import argparse
 
-from lethe.artefacts import figure2, paired, samples, table1, trajectory
+from lethe.artefacts import (
+    cost,
+    figure2,
+    figure4,
+    paired,
+    prompt_examples,
+    prompt_grid,
+    samples,
+    table1,
+    table2,
+    table4,
+    table8,
+    threshold_curve,
+    trajectory,
+)
 from lethe.cli import command
 
-_COMMANDS = {"table1": table1, "paired": paired, "figure2": figure2, "trajectory": trajectory, "samples": samples}
+_COMMANDS = {
+    "table1": table1,
+    "table2": table2,
+    "table4": table4,
+    "table8": table8,
+    "cost": cost,
+    "paired": paired,
+    "prompt_examples": prompt_examples,
+    "figure2": figure2,
+    "trajectory": trajectory,
+    "samples": samples,
+    "prompt_grid": prompt_grid,
+    "figure4": figure4,
+    "threshold_curve": threshold_curve,
+}
 
 
 def parser() -> argparse.ArgumentParser:

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from lethe.artefacts import typeset
 from lethe.artefacts.naming import title_of, titles_of
-from lethe.artefacts.rows import METRICS, Metric, Row, check_one_judge, of_one_study, row_of
-from lethe.artefacts.table1 import add_table_outputs
+from lethe.artefacts.rows import Metric, Row, check_one_judge, of_one_study, row_of
+from lethe.artefacts.table1 import METRICS, add_table_outputs
 from lethe.artefacts.typeset import MINUS, NOTHING, Group, Table, Text, decimals_of, number
 from lethe.errors import LetheError
 from lethe.files import write_rows, write_text
@@ -117,7 +117,8 @@ def main(arguments: argparse.Namespace) -> None:
         raise LetheError(f"--confidence {arguments.confidence}: not between 0 and 1", "give for example 0.95")
     records = of_one_study(read_records(arguments.records))
     names = [pair_named(word) for word in arguments.pairs]
-    rows = {variant: row_of(records, variant) for variant in dict.fromkeys(name for pair in names for name in pair)}
+    variants = dict.fromkeys(name for pair in names for name in pair)
+    rows = {variant: row_of(records, variant, METRICS) for variant in variants}
     given = titles_of(arguments.titles, "--titles")
     titles = {variant: title_of(given, variant) if given else variant for variant in rows}
     pairs = [compare(rows[first], rows[second], arguments.confidence) for first, second in names]

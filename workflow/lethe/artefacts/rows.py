@@ -16,27 +16,15 @@ DDOF = 1
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric of the class studies; ``published`` is the column of the paper's Table 1 that stands nearest to it."""
+    """A column of a table; ``published`` is the column of the paper's table that stands nearest to it."""
 
     name: str
     better: Literal["higher", "lower"]
     published: str | None
 
     @property
-    def is_rate(self) -> bool:
-        return self.name in ("UA", "RA")
-
-    @property
     def arrow(self) -> str:
         return "↑" if self.better == "higher" else "↓"
-
-
-METRICS = (
-    Metric("UA", "higher", "UA"),
-    Metric("RA", "higher", "RA"),
-    Metric("FD", "lower", "FID"),
-    Metric("KD", "lower", None),
-)
 
 
 @dataclass(frozen=True)
@@ -49,7 +37,7 @@ class Row:
 
     @property
     def cells(self) -> list[Cell]:
-        return list(self.records[METRICS[0].name])
+        return list(next(iter(self.records.values())))
 
     @property
     def targets(self) -> list[str]:
@@ -91,8 +79,8 @@ def of_one_study(records: Iterable[Record], study: str | None = None) -> list[Re
     return chosen
 
 
-def row_of(records: Sequence[Record], variant: str) -> Row:
-    """The cells of one variant, for every metric in METRICS."""
+def row_of(records: Sequence[Record], variant: str, metrics: Sequence[Metric]) -> Row:
+    """The cells of one variant of a class study, for each of ``metrics``: all of them in every cell."""
     own = [record for record in records if record.variant == variant]
     if not own:
         raise LetheError(
@@ -104,7 +92,7 @@ def row_of(records: Sequence[Record], variant: str) -> Row:
             f"the variant '{variant}' has records of several methods: {', '.join(methods)}",
             "measure its cells again: they are of different runs",
         )
-    by_metric: dict[str, dict[Cell, Record]] = {metric.name: {} for metric in METRICS}
+    by_metric: dict[str, dict[Cell, Record]] = {metric.name: {} for metric in metrics}
     for record in own:
         cells = by_metric.get(record.metric)
         if cells is None:
@@ -129,11 +117,16 @@ def row_of(records: Sequence[Record], variant: str) -> Row:
 def check_one_judge(rows: Iterable[Row]) -> None:
     """One column compares only what one judge has seen in the same features."""
     rows = list(rows)
-    for metric in METRICS:
-        seen = {(r.judge, r.judge_sha256, r.features) for row in rows for r in row.records[metric.name].values()}
-        if len(seen) > 1:
-            named = "; ".join(f"{judge} {digest[:12]}, {features}" for judge, digest, features in sorted(seen))
-            raise LetheError(f"{metric.name} was judged in {len(seen)} ways: {named}", "judge all cells with one judge")
+    for metric in rows[0].records:
+        check_judged_alike(metric, [record for row in rows for record in row.records[metric].values()])
+
+
+def check_judged_alike(column: str, records: Iterable[Record]) -> None:
+    """LetheError unless one judge has seen all ``records`` in one way."""
+    seen = {(record.judge, record.judge_sha256, record.features) for record in records}
+    if len(seen) > 1:
+        named = "; ".join(f"{judge} {digest[:12]}, {features}" for judge, digest, features in sorted(seen))
+        raise LetheError(f"{column} was judged in {len(seen)} ways: {named}", "judge all cells with one judge")
 
 
 def _numbers_first(target: str) -> tuple[bool, int, str]:

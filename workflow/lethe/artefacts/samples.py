@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from lethe.artefacts.naming import check_parallel, title_of, titles_of
-from lethe.artefacts.style import TWO_COLUMNS, paper_style, save
+from lethe.artefacts.pixels import blurred, enlarged, on_white
+from lethe.artefacts.style import FORGOTTEN, TWO_COLUMNS, paper_style, save
 from lethe.data import LabelledImages, read_images
 from lethe.errors import LetheError
 from lethe.files import read_arrays
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 TITLE = "samples of every model, class by class, from the same seeds"
 REAL = "Real"
 _FORGOTTEN = "forgotten"
-_FRAME = "#CC3311"
 
 
 class ImageSet(NamedTuple):
@@ -88,21 +88,6 @@ def grid_of(real: LabelledImages, sets: Mapping[str, ImageSet], across: int) -> 
     return np.array(rows)
 
 
-def blurred(images: np.ndarray) -> np.ndarray:
-    """uint8 images (..., H, W) blurred past recognition: three passes of a box as wide as half the image."""
-    pixels = images.astype(np.float64)
-    for axis in (-2, -1):
-        reach = max(1, images.shape[axis] // 4)
-        width = [(0, 0)] * images.ndim
-        width[axis] = (reach, reach)
-        for _ in range(3):
-            windows = np.lib.stride_tricks.sliding_window_view(
-                np.pad(pixels, width, mode="symmetric"), 2 * reach + 1, axis
-            )
-            pixels = windows.mean(axis=-1)
-    return np.rint(pixels).astype(np.uint8)
-
-
 class Canvas(NamedTuple):
     """All images on white (height, width, 3), and in its pixels: the left edge of each column, the top of each row,
     and the size of a cell."""
@@ -115,23 +100,16 @@ class Canvas(NamedTuple):
 
 def compose(grid: np.ndarray) -> Canvas:
     """Lay out (rows, classes, across, C, H, W) with gaps, each pixel enlarged to a square of equal pixels."""
-    rows, classes, across, channels, height = grid.shape[:5]
-    scale = max(1, round(64 / height))
-    gap, wide = max(1, scale * height // 16), max(2, scale * height // 4)
-    large = grid.repeat(scale, axis=-2).repeat(scale, axis=-1)
-    if channels == 1:
-        large = large.repeat(3, axis=3)
-    high, broad = large.shape[-2:]
+    rows, classes, across = grid.shape[:3]
+    large = enlarged(grid, 64)
+    high, broad = large.shape[3:5]
+    gap, wide = max(1, high // 16), max(2, high // 4)
     cell = high, across * broad + (across - 1) * gap
     lefts = [column * (cell[1] + wide) + wide for column in range(classes)]
     tops = [row * (high + wide) + wide for row in range(rows)]
-    pixels = np.full((tops[-1] + high + wide, lefts[-1] + cell[1] + wide, 3), 255, np.uint8)
-    for row, top in enumerate(tops):
-        for column, left in enumerate(lefts):
-            for index in range(across):
-                start = left + index * (broad + gap)
-                pixels[top : top + high, start : start + broad] = large[row, column, index].transpose(1, 2, 0)
-    return Canvas(pixels, lefts, tops, cell)
+    corners = [(top, left + index * (broad + gap)) for top in tops for left in lefts for index in range(across)]
+    images = large.reshape(-1, *large.shape[3:])
+    return Canvas(on_white(images, corners, tops[-1] + high + wide, lefts[-1] + cell[1] + wide), lefts, tops, cell)
 
 
 def draw(canvas: Canvas, row_titles: Sequence[str], classes: Sequence[str], target: int) -> Figure:
@@ -162,14 +140,14 @@ def draw(canvas: Canvas, row_titles: Sequence[str], classes: Sequence[str], targ
             f"{_FORGOTTEN}\n{name}" if forgotten else name,
             ha="center",
             va="bottom",
-            color=_FRAME if forgotten else "black",
+            color=FORGOTTEN if forgotten else "black",
             weight="bold" if forgotten else "normal",
             fontsize=size,
         )
         if forgotten:
             corner = left - gap / 2, canvas.tops[0] - gap / 2
             frame = broad + gap, canvas.tops[-1] + high - canvas.tops[0] + gap
-            axes.add_patch(Rectangle(corner, *frame, fill=False, edgecolor=_FRAME, linewidth=1.6, clip_on=False))
+            axes.add_patch(Rectangle(corner, *frame, fill=False, edgecolor=FORGOTTEN, linewidth=1.6, clip_on=False))
     return figure
 
 

@@ -35,6 +35,8 @@ _OTHERS = ("#332288", "#882255", "#44AA99", "#999933", "#AA4499", "#661100")
 FORGET = "#AA3377"
 RETAIN = "#147A75"
 GREY = "#666666"
+# What is to be forgotten: its frame, its words.
+FORGOTTEN = "#CC3311"
 
 _LOOK = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from lethe.artefacts import typeset
 from lethe.artefacts.naming import titles_of
-from lethe.artefacts.rows import DDOF, METRICS, Metric, Row, check_one_judge, of_one_study, row_of
+from lethe.artefacts.rows import DDOF, Metric, Row, check_one_judge, of_one_study, row_of
 from lethe.artefacts.typeset import NOTHING, Group, Table, Text, decimals_of, mean_and_std, number, span_of
 from lethe.errors import LetheError
 from lethe.files import write_rows, write_text
@@ -23,6 +23,13 @@ from lethe.record import read_records
 
 TITLE = "Table 1: UA, RA and distances of each variant"
 REAL = "Real images"
+METRICS = (
+    Metric("UA", "higher", "UA"),
+    Metric("RA", "higher", "RA"),
+    Metric("FD", "lower", "FID"),
+    Metric("KD", "lower", None),
+)
+_RATES = ("UA", "RA")
 COLUMNS = (
     *("study", "variant", "title", "method", "role", "metric", "better", "mean", "std", "ddof", "min", "max"),
     *("n_targets", "n_seeds", "n_cells", "targets", "images_min", "images_max", "judge", "judge_sha256", "features"),
@@ -40,8 +47,8 @@ class Published(NamedTuple):
     task: str
 
 
-def read_published(path: str | Path, artefact: str) -> dict[tuple[str, str], Published]:
-    """The paper's numbers of one artefact, by (method, metric)."""
+def read_published(path: str | Path, artefact: str, task: str | None = None) -> dict[tuple[str, str], Published]:
+    """The paper's numbers of one artefact, and of one task where it has several, by (method, metric)."""
     try:
         with Path(path).open(newline="", encoding="utf-8") as stream:
             return {
@@ -49,7 +56,7 @@ def read_published(path: str | Path, artefact: str) -> dict[tuple[str, str], Pub
                     float(row["value"]), float(row["std"]) if row["std"] else None, row["task"]
                 )
                 for row in csv.DictReader(stream)
-                if row["artefact"] == artefact
+                if row["artefact"] == artefact and task in (None, row["task"])
             }
     except FileNotFoundError:
         raise LetheError(f"{path}: no such file", "give workflow/published/paper_values.csv") from None
@@ -162,7 +169,7 @@ def as_table(
     real = [Text(REAL, italic=True), Text(str(len(measured[0])) if measured else NOTHING)]
     real += [Text(_shown(summarise(values.values(), DDOF)) if values else NOTHING) for values, _ in controls.values()]
     real += [Text(NOTHING)] * sum(metric.published is not None for metric in METRICS)
-    rates = sum(metric.is_rate for metric in METRICS)
+    rates = sum(metric.name in _RATES for metric in METRICS)
     return Table(
         caption=f"Unlearning one class of {study}: mean ± standard deviation over targets and seeds. "
         "Beside it the RGD paper's Table 1, which is not comparable.",
@@ -259,7 +266,7 @@ def _notes(
 def main(arguments: argparse.Namespace) -> None:
     titles = titles_of(arguments.variants, "--variants")
     records = of_one_study(read_records(arguments.records), arguments.study)
-    rows = [row_of(records, variant) for variant in titles]
+    rows = [row_of(records, variant, METRICS) for variant in titles]
     check_one_judge(rows)
     published = read_published(arguments.published, "table1")
     table = as_table(arguments.study, rows, titles, published)

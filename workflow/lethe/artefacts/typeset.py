@@ -50,7 +50,11 @@ class Group(NamedTuple):
 
 @dataclass(frozen=True)
 class Table:
-    """Blocks of rows; a rule separates two blocks. The first ``left`` columns are flush left, the others centred."""
+    """Blocks of rows; a rule separates two blocks. The first ``left`` columns are flush left, the others centred.
+
+    ``widths`` has for each column the share of the page's width at which LaTeX breaks its words into lines, or None
+    for a column on one line; it is empty where all are. ``fitted``: LaTeX scales the table to the page's width.
+    """
 
     caption: str
     label: str
@@ -59,6 +63,8 @@ class Table:
     blocks: Sequence[Sequence[Sequence[Text]]]
     notes: Sequence[str]
     left: int = 1
+    widths: Sequence[float | None] = ()
+    fitted: bool = False
 
 
 def decimals_of(value: float) -> int:
@@ -90,7 +96,7 @@ def as_markdown(table: Table) -> str:
     """The groups are the table's heading, since Markdown has one heading row; the columns' names follow in bold."""
     heading = [words for group in table.groups for words in (group.words, *[""] * (group.span - 1))]
     align = [":---" if index < table.left else ":---:" for index in range(len(table.columns))]
-    names = [f"**{name}**" if name else "" for name in table.columns]
+    names = [f"**{_markdown(name)}**" if name else "" for name in table.columns]
     if not any(heading):
         heading, names = list(table.columns), []
     lines = [f"**{_markdown(table.caption)}**", "", _line(map(_markdown, heading)), _line(align)]
@@ -117,16 +123,20 @@ def _markdown_cell(cell: Text) -> str:
 
 
 def as_latex(table: Table) -> str:
-    """A floating table over both columns; needs the package booktabs."""
-    columns = "".join("l" if index < table.left else "c" for index in range(len(table.columns)))
+    """A floating table over both columns; needs the packages named in its first line."""
+    columns = "".join(
+        rf"p{{{width:g}\linewidth}}" if width else "l" if index < table.left else "c"
+        for index, width in enumerate(table.widths or [None] * len(table.columns))
+    )
     lines = [
-        "% needs \\usepackage{booktabs}",
+        r"% needs \usepackage{booktabs,graphicx}" if table.fitted else r"% needs \usepackage{booktabs}",
         r"\begin{table*}",
         r"  \centering",
         rf"  \caption{{{latex(table.caption)}}}",
         rf"  \label{{{table.label}}}",
         r"  \footnotesize",
         r"  \setlength{\tabcolsep}{4pt}",
+        *([r"  \resizebox{\linewidth}{!}{%"] if table.fitted else []),
         rf"  \begin{{tabular}}{{@{{}}{columns}@{{}}}}",
         r"    \toprule",
         *_latex_groups(table.groups),
@@ -139,6 +149,7 @@ def as_latex(table: Table) -> str:
     lines += [
         r"    \bottomrule",
         r"  \end{tabular}",
+        *(["  }"] if table.fitted else []),
         rf"  \par\smallskip\parbox{{\linewidth}}{{\footnotesize {notes}}}",
         r"\end{table*}",
         "",

@@ -1,16 +1,18 @@
-"""A small convolutional classifier with one class more than the study: images that are none of them.
+"""A small convolutional classifier of one or more attributes, each with one class more: images that are none of them.
 
 The paper judges with zero-shot CLIP and eleven prompts, the eleventh being "random noise", because an ordinary
-classifier sends the noise that unlearned models draw to some class. Here the eleventh class is learned from
-:func:`noise_like`.
+classifier sends the noise that unlearned models draw to some class. Here the class of such images is learned from
+:func:`lethe.judges.pictures.noise_like`.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -18,14 +20,21 @@ from torch import Tensor, nn
 
 from lethe.errors import LetheError
 from lethe.files import order_metadata, written_whole
+from lethe.judges.pictures import pixels
 
 
 class Classifier(nn.Module):
-    """Images (B, C, H, W) in [-1, 1] -> features (B, features) and logits (B, classes + 1)."""
+    """Images (B, C, H, W) in [-1, 1] -> features (B, features) and logits (B, sum of classes + 1 over the heads).
 
-    def __init__(self, channels: int, width: int, features: int, classes: int) -> None:
+    ``heads`` gives the number of classes of each head; its logits are the classes, then "none of them".
+    """
+
+    def __init__(self, channels: int, width: int, features: int, heads: Mapping[str, int]) -> None:
         super().__init__()
-        self.shape = {"channels": channels, "width": width, "features": features, "classes": classes}
+        self.heads = dict(heads)
+        # Heads as pairs: the order of the keys would be lost in a file's metadata.
+        sizes = [list(head) for head in self.heads.items()]
+        self.shape = {"channels": channels, "width": width, "features": features, "heads": sizes}
         self.body = nn.Sequential(
             nn.Conv2d(channels, width, 3, padding=1),
             nn.BatchNorm2d(width),
@@ -41,41 +50,35 @@ class Classifier(nn.Module):
             nn.Linear(2 * width * 16, features),
             nn.ReLU(),
         )
-        self.head = nn.Linear(features, classes + 1)
+        self.head = nn.Linear(features, sum(self._sizes()))
+
+    def _sizes(self) -> list[int]:
+        return [classes + 1 for classes in self.heads.values()]
+
+    def by_head(self, logits: Tensor) -> dict[str, Tensor]:
+        """The logits (B, classes + 1) of each head."""
+        return dict(zip(self.heads, logits.split(self._sizes(), dim=1), strict=True))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         features = self.body(images)
         return features, self.head(features)
 
 
-def noise_like(real: Tensor, generator: torch.Generator) -> Tensor:
-    """Images (B, C, H, W) that are of no class, one for each of ``real``, in [-1, 1].
+@torch.inference_mode()
+def look(classifier: Classifier, images: np.ndarray, device: torch.device, batch: int = 512) -> tuple[Tensor, Tensor]:
+    """Features (N, d) and logits of all heads (N, L), float32, of uint8 images (N, C, H, W)."""
+    classifier = classifier.to(device)
+    outputs = [classifier(pixels(images[start : start + batch]).to(device)) for start in range(0, len(images), batch)]
+    features, logits = (torch.cat(parts).cpu() for parts in zip(*outputs, strict=True))
+    return features, logits
 
-    Seven kinds in turn: Gaussian pixels of any contrast, uniform pixels, two-valued pixels, smooth Gaussian fields, the
-    pixels of a real image in random order, a real image drowned in noise, and one flat grey.
-    """
-    shape = real.shape
-    normal = torch.randn(shape, generator=generator)
-    uniform = torch.rand(shape, generator=generator)
-    contrast = 0.2 + 1.3 * torch.rand((len(real), 1, 1, 1), generator=generator)
-    offset = torch.rand((len(real), 1, 1, 1), generator=generator) * 2 - 1
-    order = torch.rand((len(real), shape[-2] * shape[-1]), generator=generator).argsort(dim=1)
-    shuffled = real.flatten(2).gather(2, order[:, None].expand(-1, shape[1], -1)).reshape(shape)
-    coarse = torch.randn((len(real), shape[1], shape[2] // 2, shape[3] // 2), generator=generator)
-    smooth = nn.functional.interpolate(coarse, size=shape[-2:], mode="bilinear")
-    kinds = torch.stack(
-        [
-            normal * contrast + offset * 0.5,
-            uniform * 2 - 1,
-            (uniform < (offset + 1) / 2).float() * 2 - 1,
-            smooth * contrast * 1.5 + offset * 0.5,
-            shuffled,
-            real * 0.3 + normal * (0.8 + contrast),
-            offset + normal * 0.05,
-        ]
-    )
-    kind = torch.arange(len(real)) % len(kinds)
-    return kinds[kind, torch.arange(len(real))].clamp(-1, 1)
+
+def predicted(classifier: Classifier, logits: Tensor) -> np.ndarray:
+    """The class of each head (N, A) int64; -1 where an image is none of them."""
+    found = [own.argmax(1) for own in classifier.by_head(logits).values()]
+    none = torch.tensor(list(classifier.heads.values()))
+    classes = torch.stack(found, dim=1)
+    return torch.where(classes == none, -1, classes).numpy()
 
 
 def save_classifier(path: Path, classifier: Classifier, provenance: dict[str, Any]) -> None:
@@ -89,13 +92,14 @@ def save_classifier(path: Path, classifier: Classifier, provenance: dict[str, An
 def load_classifier(path: Path) -> tuple[Classifier, dict[str, Any]]:
     """Read what :func:`save_classifier` wrote: the classifier in evaluation mode, and its provenance."""
     if not path.is_file():
-        raise LetheError(f"{path}: no such judge", "train it first: python -m lethe.judge train")
+        raise LetheError(f"{path}: no such judge", "train it first: python -m lethe.judge")
     try:
         with safe_open(str(path), framework="pt") as stream:
             provenance = json.loads((stream.metadata() or {}).get("lethe", "{}"))
             tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 - not a mapping
-        classifier = Classifier(**provenance["shape"])
+        shape = provenance["shape"]
+        classifier = Classifier(**shape | {"heads": dict(shape["heads"])})
         classifier.load_state_dict(tensors)
-    except (SafetensorError, KeyError, RuntimeError) as error:
+    except (SafetensorError, KeyError, TypeError, RuntimeError) as error:
         raise LetheError(f"{path}: not a judge that Lethe wrote ({error})", "train it again") from None
     return classifier.eval(), provenance

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from lethe.methods.method import Card, Method
+from lethe.methods.method import Card, Method, Recipe
 from lethe.objectives import denoise
-from lethe.settings.method import MethodSettings
+from lethe.settings.method import MethodSettings, Paired, TextMethodSettings
+
+
+class TextFinetuneSettings(TextMethodSettings, Paired):
+    """The same on text: D_r alone."""
+
 
 METHOD = Method(
     card=Card(
@@ -15,6 +20,6 @@ METHOD = Method(
         licence="",
         differences=("RGD's paper does not state steps and learning rate; the defaults are those of its other rows.",),
     ),
-    settings=MethodSettings,
-    retain=denoise,
+    classes=Recipe(settings=MethodSettings, retain=denoise),
+    text=Recipe(settings=TextFinetuneSettings, retain=denoise),
 )

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from lethe.gradients import SUM
-from lethe.methods.method import Card, Method
-from lethe.objectives import denoise, truncated_ascent
-from lethe.settings.method import MethodSettings, Retaining, Truncated
+from lethe.methods.method import Card, Method, Recipe
+from lethe.objectives import denoise, gated_ascent, truncated_ascent
+from lethe.settings.method import Gated, MethodSettings, Paired, Retaining, TextMethodSettings, Truncated
 
 
 class GradDiffSettings(MethodSettings, Truncated, Retaining):
     """RGD's setting for CIFAR-10: alpha 0.1, lambda 5."""
+
+
+class TextGradDiffSettings(TextMethodSettings, Paired, Gated, Retaining):
+    """GradDiffD: RGD's script for Stable Diffusion without --surgery; alpha 1.6, m 1.5."""
+
+    retain_weight: float = Field(
+        1.6, ge=0, description="The paper's lambda (--alpha in the script): multiplies the retain gradient."
+    )
 
 
 METHOD = Method(
@@ -21,11 +31,23 @@ METHOD = Method(
         licence="none stated",
         differences=(
             "as_released: D_r in one frozen order whose last, short batch is divided by the full batch size.",
+            "Text, as_released: the pairs in the order of the files; ours are shuffled. Beyond the truncation our "
+            "forget gradient is exactly zero, the script's a rounding residue.",
         ),
     ),
-    settings=GradDiffSettings,
-    forget=truncated_ascent,
-    retain=denoise,
-    combine=SUM,
-    released_loader="frozen order",
+    classes=Recipe(
+        settings=GradDiffSettings,
+        forget=truncated_ascent,
+        retain=denoise,
+        combine=SUM,
+        released_loader="frozen order",
+    ),
+    text=Recipe(
+        settings=TextGradDiffSettings,
+        forget=gated_ascent,
+        retain=denoise,
+        combine=SUM,
+        retain_schedule="paired batch",
+        released_loader="in order",
+    ),
 )

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from lethe.methods.method import Card, Method
+from lethe.methods.method import Card, Method, Recipe
 from lethe.objectives import ascent
-from lethe.settings.method import MethodSettings
+from lethe.settings.method import MethodSettings, Paired, TextMethodSettings
+
+
+class TextAscentSettings(TextMethodSettings, Paired):
+    """The same on text: D_f alone."""
+
 
 METHOD = Method(
     card=Card(
@@ -15,6 +20,6 @@ METHOD = Method(
         licence="MIT",
         differences=("The released loop keeps a small retain loss; here there is none, as in the paper's definition.",),
     ),
-    settings=MethodSettings,
-    forget=ascent,
+    classes=Recipe(settings=MethodSettings, forget=ascent),
+    text=Recipe(settings=TextAscentSettings, forget=ascent),
 )

@@ -6,9 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from lethe.methods.method import Card, Method
-from lethe.objectives import denoise, relabel
-from lethe.settings.method import MethodSettings, Relabelled, Retaining
+from lethe.methods.method import Card, Method, Recipe
+from lethe.objectives import denoise, relabel, relabel_as_partner
+from lethe.settings.method import MethodSettings, Paired, Relabelled, Retaining, TextMethodSettings
 
 
 class RandomLabelSettings(MethodSettings, Retaining, Relabelled):
@@ -24,6 +24,16 @@ class RandomLabelSettings(MethodSettings, Retaining, Relabelled):
     relabel: Literal["next", "random"] = Field("random", description="Which other class the teacher is asked for.")
 
 
+class TextRandomLabelSettings(TextMethodSettings, Paired, Retaining):
+    """SalUn's recipe for Stable Diffusion, without the mask: the other label is the paired retain prompt."""
+
+    strategy: Literal["diversified", "uniform"] = Field(
+        "uniform",
+        description="D_f and D_r: diversified = aligned pairs of many prompts, uniform = one prompt each.",
+    )
+    retain_weight: float = Field(0.1, ge=0, description="Weight of the retain gradient (--alpha in the script).")
+
+
 METHOD = Method(
     card=Card(
         title="Random label",
@@ -35,7 +45,6 @@ METHOD = Method(
             "The first public code drew c' at random, the current one takes the next class: setting relabel.",
         ),
     ),
-    settings=RandomLabelSettings,
-    forget=relabel,
-    retain=denoise,
+    classes=Recipe(settings=RandomLabelSettings, forget=relabel, retain=denoise),
+    text=Recipe(settings=TextRandomLabelSettings, forget=relabel_as_partner, retain=denoise),
 )

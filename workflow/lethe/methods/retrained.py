@@ -11,4 +11,5 @@ METHOD = Control(
     per_target=True,
     seeded=False,
     settings=NoSettings,
+    kinds=("class",),
 )

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
-from lethe.masks import saliency
-from lethe.methods.method import Card, Method
-from lethe.objectives import denoise, relabel
-from lethe.settings.method import Masked, MethodSettings, Relabelled, Retaining
+from lethe.masks import guided_saliency, saliency
+from lethe.methods.method import Card, Method, Recipe
+from lethe.objectives import denoise, relabel, relabel_as_partner
+from lethe.settings.method import (
+    GuidedMask,
+    Masked,
+    MethodSettings,
+    Paired,
+    Relabelled,
+    Retaining,
+    TextMethodSettings,
+)
 
 
 class SalunSettings(MethodSettings, Retaining, Relabelled, Masked):
@@ -22,6 +32,16 @@ class SalunSettings(MethodSettings, Retaining, Relabelled, Masked):
     )
 
 
+class TextSalunSettings(TextMethodSettings, Paired, Retaining, GuidedMask):
+    """SalUn's recipe for nudity on Stable Diffusion."""
+
+    strategy: Literal["diversified", "uniform"] = Field(
+        "uniform",
+        description="D_f and D_r: diversified = aligned pairs of many prompts, uniform = one prompt each.",
+    )
+    retain_weight: float = Field(0.1, ge=0, description="Weight of the retain gradient (--alpha in the script).")
+
+
 METHOD = Method(
     card=Card(
         title="SalUn",
@@ -32,15 +52,23 @@ METHOD = Method(
         differences=(
             "as_released: each step sees the first batch of D_f and of D_r again, as in the released loops for Stable "
             "Diffusion before 2026-02-27, from which RGD's copies come.",
-            "The mask sums gradients of the denoising loss of the class itself; the released one differentiates the "
-            "guided prediction, which a model without a null class does not have, and clips each batch's gradient.",
+            "Classes: the mask sums gradients of the denoising loss of the class itself; the released one "
+            "differentiates the guided prediction, which a model without a null class does not have, and clips each "
+            "batch's gradient.",
             "Both losses are means over all elements; the released ones are a mean and a sum.",
+            "Text, mask_as_released: before 2024-05-15 the script compared names with tensors: nothing was masked.",
+            "Text: both losses of a row share one draw from the autoencoder's posterior; the script draws two.",
             "The paper draws c' at random, its code takes the next class (the default here): setting relabel.",
         ),
     ),
-    settings=SalunSettings,
-    forget=relabel,
-    retain=denoise,
-    mask=saliency,
-    released_loader="first batch only",
+    classes=Recipe(
+        settings=SalunSettings, forget=relabel, retain=denoise, mask=saliency, released_loader="first batch only"
+    ),
+    text=Recipe(
+        settings=TextSalunSettings,
+        forget=relabel_as_partner,
+        retain=denoise,
+        mask=guided_saliency,
+        released_loader="first batch only",
+    ),
 )

@@ -11,61 +11,99 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from lethe.settings.common import Settings
+
 
 @dataclass(frozen=True)
 class Corrupted:
-    """A clean batch at random noise levels.
+    """A batch at noise levels of its own.
 
-    ``clean`` and ``noisy`` are (B, C, H, W); ``level`` and ``weight`` are (B, 1, 1, 1): the noise level the network is
-    told, and the weight of the squared error there.
+    ``noisy`` is (B, C, H, W); ``truth``, of the same shape, is what a perfect prediction would be (the clean image, or
+    the noise); ``level`` is the noise level that the network is told, ``weight`` that of the squared error there: one
+    for each row, in a shape that broadcasts.
     """
 
-    clean: Tensor
+    truth: Tensor
     noisy: Tensor
     level: Tensor
-    weight: Tensor
+    weight: Tensor | float
+
+    def squared_error(
+        self, prediction: Tensor, *, target: Tensor | None = None, truncation: float | None = None
+    ) -> Tensor:
+        """weight * min((prediction - target)^2, truncation), element by element; the target defaults to the truth."""
+        error = (prediction - (self.truth if target is None else target)).square()
+        return self.weight * (error if truncation is None else error.clamp(max=truncation))
 
 
 class Denoiser(Protocol):
     """A diffusion model as the methods see it.
 
-    ``conditions`` are (B,) int64 class indices in a class study. All tensors live on ``device``; generators are CPU
-    generators, so that a draw is the same on every machine.
+    ``conditions`` are (B,) int64 classes in a class study, (B, tokens, width) embeddings of prompts in a text study.
+    ``clean_shape`` is the shape of one clean example as the sets store it, ``condition_shape`` that of one condition.
+    All tensors live on ``device``; generators are CPU generators, so that a draw is the same on every machine.
     """
 
     network: torch.nn.Module
     device: torch.device
-    condition_count: int
-    image_shape: tuple[int, ...]
+    clean_shape: tuple[int, ...]
+    condition_shape: tuple[int, ...]
 
-    def clean(self, images: Tensor) -> Tensor:
-        """uint8 images (B, C, H, W) -> what the network denoises, float32, on the device."""
+    def clean(self, stored: Tensor) -> Tensor:
+        """Clean examples as the sets store them -> what :meth:`corrupt` takes, float32, on the device."""
 
     def corrupt(self, clean: Tensor, generator: torch.Generator) -> Corrupted:
         """Draw a noise level and noise for each element of the batch."""
 
     def predict(self, corrupted: Corrupted, conditions: Tensor) -> Tensor:
-        """The network's prediction, in the space ``squared_error`` compares."""
+        """The network's prediction, in the space of ``corrupted.truth``."""
 
     def teach(self, corrupted: Corrupted, conditions: Tensor) -> Tensor:
-        """``predict`` without a gradient: the current network as teacher."""
-
-    def squared_error(
-        self, prediction: Tensor, corrupted: Corrupted, *, target: Tensor | None = None, truncation: float | None = None
-    ) -> Tensor:
-        """weight * min((prediction - target)^2, truncation), element by element; the target defaults to the truth."""
-
-    def next_condition(self, conditions: Tensor) -> Tensor:
-        """The condition after each, cyclically: SalUn's fixed relabelling."""
-
-    def random_condition(self, conditions: Tensor, generator: torch.Generator) -> Tensor:
-        """A condition other than each, uniformly: the random-label baseline."""
+        """``predict`` without a gradient: the network as teacher."""
 
     def groups(self) -> dict[str, Callable[[str], bool]]:
         """Parameter groups by name; each is a predicate on parameter names."""
 
-    def sample(self, seeds: Sequence[int], conditions: Sequence[int], **settings: Any) -> Tensor:
-        """One uint8 image (C, H, W) for each seed: a function of its seed and condition alone."""
+    def frozen(self) -> Denoiser:
+        """A copy that stays as this model is now."""
+
+    def sample(
+        self,
+        seeds: Sequence[int],
+        conditions: Tensor,
+        settings: Settings,
+        progress: Callable[[int], object] = lambda count: None,
+    ) -> Tensor:
+        """One uint8 image (C, H, W) for each seed: a function of its seed, its condition and ``settings.kernel_batch``,
+        never of its companions. ``progress`` is called with the number of images done."""
 
     def save(self, folder: Path, provenance: dict[str, Any], weights: dict[str, Tensor] | None = None) -> None:
         """Write a diffusers folder, with ``provenance`` in the metadata of its weights."""
+
+
+class ClassDenoiser(Denoiser, Protocol):
+    """A model of classes: its conditions can be counted."""
+
+    condition_count: int
+
+    def next_condition(self, conditions: Tensor) -> Tensor:
+        """The class after each, cyclically: SalUn's fixed relabelling."""
+
+    def random_condition(self, conditions: Tensor, generator: torch.Generator) -> Tensor:
+        """A class other than each, uniformly: the random-label baseline."""
+
+
+class LatentDenoiser(Denoiser, Protocol):
+    """A model of text: it has a condition that says nothing, and can be guided."""
+
+    def partly_sampled(
+        self,
+        conditions: Tensor,
+        empty: Tensor,
+        *,
+        guidance: float,
+        steps: int,
+        generator: torch.Generator,
+        as_released: bool,
+    ) -> Corrupted:
+        """Latents sampled from noise down to a random level, where the network can be asked (ESD). No ``truth``."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
+import copy
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ from torch import Tensor
 
 from lethe.errors import LetheError
 from lethe.models.denoiser import Corrupted
+from lethe.models.drawing import draw_images, evaluating
 from lethe.models.folder import read_network, write_network
 from lethe.models.heun import heun, noise_levels
 from lethe.settings.network import NetworkSettings
+from lethe.settings.sampling import SamplingSettings
 
 # UNet2DModel embeds its time step on frequencies made for 0..1000; EDM's c_noise = ln(sigma) / 4 spans about -1.6..1.1.
 _TIME_SCALE = 1000.0
@@ -31,7 +33,8 @@ class EDM:
         self.network = network.to(self.device)
         self.settings = settings
         self.condition_count = int(network.config.num_class_embeds)
-        self.image_shape = (network.config.in_channels, network.config.sample_size, network.config.sample_size)
+        self.clean_shape = (network.config.in_channels, network.config.sample_size, network.config.sample_size)
+        self.condition_shape = ()
 
     @classmethod
     def new(
@@ -71,8 +74,8 @@ class EDM:
         provenance = {**provenance, "preconditioning": json.loads(self.settings.model_dump_json())}
         write_network(folder, self.network, provenance, weights)
 
-    def clean(self, images: Tensor) -> Tensor:
-        return images.to(self.device).to(torch.float32) / 127.5 - 1
+    def clean(self, stored: Tensor) -> Tensor:
+        return stored.to(self.device).to(torch.float32) / 127.5 - 1
 
     def corrupt(self, clean: Tensor, generator: torch.Generator) -> Corrupted:
         """ln(sigma) ~ N(P_mean, P_std^2); weight (sigma^2 + sigma_data^2) / (sigma sigma_data)^2."""
@@ -81,7 +84,7 @@ class EDM:
         sigma = (log_sigma * self.settings.p_std + self.settings.p_mean).exp().to(self.device)
         data = self.settings.sigma_data
         weight = (sigma.square() + data**2) / (sigma * data).square()
-        return Corrupted(clean=clean, noisy=clean + sigma * noise, level=sigma, weight=weight)
+        return Corrupted(truth=clean, noisy=clean + sigma * noise, level=sigma, weight=weight)
 
     def predict(self, corrupted: Corrupted, conditions: Tensor) -> Tensor:
         return self.denoise(corrupted.noisy, corrupted.level, conditions)
@@ -99,12 +102,6 @@ class EDM:
         ).sample
         return data**2 / total * noisy + sigma * data / total.sqrt() * inside
 
-    def squared_error(
-        self, prediction: Tensor, corrupted: Corrupted, *, target: Tensor | None = None, truncation: float | None = None
-    ) -> Tensor:
-        error = (prediction - (corrupted.clean if target is None else target)).square()
-        return corrupted.weight * (error if truncation is None else error.clamp(max=truncation))
-
     def next_condition(self, conditions: Tensor) -> Tensor:
         return (conditions + 1) % self.condition_count
 
@@ -118,45 +115,27 @@ class EDM:
             "condition": lambda name: name.startswith("class_embedding") or "time_emb_proj" in name,
         }
 
+    def frozen(self) -> EDM:
+        return EDM(copy.deepcopy(self.network).requires_grad_(False).eval(), self.settings, self.device)
+
     @torch.inference_mode()
     def sample(
         self,
         seeds: Sequence[int],
-        conditions: Sequence[int],
-        *,
-        steps: int,
-        sigma_min: float,
-        sigma_max: float,
-        rho: float,
-        kernel_batch: int,
+        conditions: Tensor,
+        settings: SamplingSettings,
         progress: Callable[[int], object] = lambda count: None,
     ) -> Tensor:
-        """EDM's deterministic sampler; every network call sees exactly ``kernel_batch`` images.
+        """EDM's deterministic sampler; every network call sees exactly ``settings.kernel_batch`` images."""
+        levels = noise_levels(settings.steps, settings.sigma_min, settings.sigma_max, settings.rho)
 
-        One CPU generator for each image, seeded with its seed, draws its latent. The last batch is padded, so that the
-        bytes of an image depend on its seed, its condition and ``kernel_batch``, never on its companions. ``progress``
-        is called with the number of images done. Returns (N, C, H, W) uint8.
-        """
-        levels = noise_levels(steps, sigma_min, sigma_max, rho)
-        shape = self.image_shape
-        images = torch.empty((len(seeds), *shape), dtype=torch.uint8)
-        with _evaluating(self.network):
-            for start in range(0, len(seeds), kernel_batch):
-                stop = min(start + kernel_batch, len(seeds))
-                noise = torch.zeros((kernel_batch, *shape))
-                labels = torch.zeros(kernel_batch, dtype=torch.long)
-                labels[: stop - start] = torch.as_tensor(conditions[start:stop])
-                for row, seed in enumerate(seeds[start:stop]):
-                    noise[row] = torch.randn(shape, generator=torch.Generator().manual_seed(int(seed) % 2**32))
-                pixels = heun(self._denoiser_for(labels.to(self.device)), noise.to(self.device), levels)
-                if not bool(pixels.isfinite().all()):  # as bytes they would be black pixels
-                    raise LetheError(
-                        f"pixels of the images of seeds {seeds[start]} to {seeds[stop - 1]} are not finite",
-                        "the model has diverged: make it again with a lower learning rate",
-                    )
-                images[start:stop] = (pixels * 127.5 + 128).clamp(0, 255).to(torch.uint8)[: stop - start].cpu()
-                progress(stop - start)
-        return images
+        def render(noise: Tensor, labels: Tensor) -> Tensor:
+            return heun(self._denoiser_for(labels), noise, levels)
+
+        with evaluating(self.network):
+            return draw_images(
+                render, seeds, conditions, self.clean_shape, settings.kernel_batch, self.device, progress
+            )
 
     def _denoiser_for(self, labels: Tensor) -> Callable[[Tensor, float], Tensor]:
         def denoise(noisy: Tensor, level: float) -> Tensor:
@@ -164,13 +143,3 @@ class EDM:
             return self.denoise(noisy, sigma, labels)
 
         return denoise
-
-
-@contextlib.contextmanager
-def _evaluating(network: torch.nn.Module) -> Iterator[None]:
-    was_training = network.training
-    network.eval()
-    try:
-        yield
-    finally:
-        network.train(was_training)

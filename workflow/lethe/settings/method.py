@@ -23,11 +23,38 @@ class MethodSettings(Settings):
     )
 
 
+class TextMethodSettings(MethodSettings):
+    """The same on Stable Diffusion: the released scripts take one pass over 800 pairs in batches of 8."""
+
+    steps: int = Field(100, ge=1, description="Optimiser steps.")
+    batch: int = Field(8, ge=1, description="Images of D_f and of D_r a step.")
+
+
+class Paired(Settings):
+    """Which generated images the method sees."""
+
+    strategy: Literal["diversified", "uniform"] = Field(
+        "diversified",
+        description="D_f and D_r: diversified = aligned pairs of many prompts, uniform = one prompt each.",
+    )
+    pairs: int | None = Field(None, ge=1, description="Use only the first so many pairs; none: all.")
+
+
 class Truncated(Settings):
     """A forget loss that is cut off."""
 
     truncation: float = Field(
         0.1, gt=0, description="The paper's alpha: squared errors above it no longer ascend (element by element)."
+    )
+
+
+class Gated(Settings):
+    """A forget loss that is switched off for a whole batch."""
+
+    truncation: float = Field(
+        1.5,
+        gt=0,
+        description="A batch whose mean squared error is above it does not ascend (--m in the released code).",
     )
 
 
@@ -49,6 +76,27 @@ class Relabelled(Settings):
     """A forget loss towards another class's prediction."""
 
     relabel: Literal["next", "random"] = Field("next", description="Which other class the teacher is asked for.")
+
+
+class GuidedMask(Masked):
+    """A mask by the gradient of the guided prediction."""
+
+    mask_guidance: float = Field(
+        7.5, ge=0, description="g in (1 + g) e(c) - g e(empty), whose error the mask differentiates."
+    )
+    mask_as_released: bool = Field(
+        False, description="No weight is masked, as in SalUn's released code for Stable Diffusion before 2024-05-15."
+    )
+
+
+class NegativelyGuided(Settings):
+    """A forget loss away from the concept, at noisy latents that the model itself draws from the concept's prompt."""
+
+    negative_guidance: float = Field(1.0, gt=0, description="ESD's eta: how far the target lies from the concept.")
+    start_guidance: float = Field(3.0, ge=0, description="Guidance of the partial sampling that makes the latents.")
+    start_steps: int = Field(
+        50, ge=2, le=500, description="DDIM steps of a whole sampling, of which a random part is done."
+    )
 
 
 class NoSettings(Settings):

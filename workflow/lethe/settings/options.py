@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 import types
 import typing
@@ -22,19 +23,22 @@ def add_options(parser: argparse.ArgumentParser, model: type[BaseModel], prefix:
         if _is_group(field.annotation):
             add_options(parser, field.annotation, prefix=f"{prefix}{name}.")
             continue
-        default = field.get_default(call_default_factory=True)
+        default = "required" if field.is_required() else _shown(field.get_default(call_default_factory=True))
         parser.add_argument(
             _flag(prefix + name),
             dest=prefix + name,
             metavar=_metavar(field.annotation),
             default=argparse.SUPPRESS,
-            help=f"{field.description} [{_shown(default)}]".replace("%", "%%"),
+            help=f"{field.description} [{default}]".replace("%", "%%"),
         )
 
 
-def from_options(model: type[Model], arguments: argparse.Namespace) -> Model:
-    """Build ``model`` from the parsed options; a bad value raises LetheError naming option, value and reason."""
-    values: dict[str, Any] = {}
+def from_options(model: type[Model], arguments: argparse.Namespace, given: Model | None = None) -> Model:
+    """Build ``model`` from the parsed options; a bad value raises LetheError naming option, value and reason.
+
+    A field without an option is that of ``given``, or else its default.
+    """
+    values: dict[str, Any] = given.model_dump() if given else {}
     for dotted, text in vars(arguments).items():
         *groups, name = dotted.split(".")
         field = _field(model, [*groups, name])
@@ -43,13 +47,14 @@ def from_options(model: type[Model], arguments: argparse.Namespace) -> Model:
         owner = values
         for group in groups:
             owner = owner.setdefault(group, {})
-        owner[name] = _parse(text, field.annotation)
+        try:
+            owner[name] = _parse(text, field.annotation)
+        except json.JSONDecodeError as error:
+            raise LetheError(f"{_flag(dotted)} {text!r}: not JSON ({error})", "see --help for what it takes") from None
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        option = _flag(".".join(part for part in first["loc"] if isinstance(part, str)))  # else: a place in a list
-        raise LetheError(f"{option} {first['input']!r}: {first['msg']}", "see --help for what it takes") from None
+        raise LetheError(_fault(model, error.errors()[0]), "see --help for what it takes") from None
 
 
 def as_options(settings: BaseModel, prefix: str = "") -> str:
@@ -65,6 +70,18 @@ def as_options(settings: BaseModel, prefix: str = "") -> str:
         else:
             words.append(f"{_flag(prefix + name)}={shlex.quote(_shown(value))}")
     return " ".join(words)
+
+
+def _fault(model: type[BaseModel], fault: Any) -> str:
+    place = [part for part in fault["loc"] if isinstance(part, str)]  # else: a place in a list
+    field = _field(model, place) if place else None
+    while place and field is None:  # below an option: a key of its JSON
+        field = _field(model, place := place[:-1])
+    if field is None or _is_group(field.annotation):  # several options do not go together
+        return fault["msg"].removeprefix("Value error, ")
+    is_not_given = fault["type"] == "missing" and fault["loc"][-1] == place[-1]
+    value = "" if is_not_given else f" {fault['input']!r}"
+    return f"{_flag('.'.join(place))}{value}: {fault['msg']}"
 
 
 def _flag(dotted: str) -> str:
@@ -88,19 +105,31 @@ def _metavar(annotation: Any) -> str:
     if typing.get_origin(annotation) in (types.UnionType, typing.Union):
         return "|".join(_metavar(part) for part in typing.get_args(annotation))
     if typing.get_origin(annotation) is tuple:
-        return "N,N,..."
+        return "WORD,...|JSON" if typing.get_args(annotation)[0] is str else "N,N,..."
+    if typing.get_origin(annotation) is dict:
+        return "JSON"
     return "none" if annotation is type(None) else annotation.__name__.upper()
 
 
 def _shown(value: Any) -> str:
     if isinstance(value, tuple):
-        return ",".join(_shown(item) for item in value)
+        words = [_shown(item) for item in value]
+        return ",".join(words) if _can_be_joined(words) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False)
     return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def _can_be_joined(words: list[str]) -> bool:
+    """Whether a list comes back from its words with commas between; it is written as JSON where it does not."""
+    return bool(words) and not words[0].startswith("[") and not any("," in word for word in words)
+
+
 def _parse(text: str, annotation: Any) -> Any:
-    """An option is a word; pydantic makes the field's type of it, but for lists and for none."""
-    if typing.get_origin(annotation) is tuple:
+    """An option is a word; pydantic makes the field's type of it, but for lists, dictionaries and none."""
+    if typing.get_origin(annotation) is tuple and not text.startswith("["):
         return text.split(",")
+    if typing.get_origin(annotation) in (tuple, dict):
+        return json.loads(text)
     accepts_none = type(None) in typing.get_args(annotation)
     return None if accepts_none and text == "none" else text

@@ -1,4 +1,4 @@
-"""The base stage: ``python -m lethe.base`` trains the model that is to forget (or, with --without, one that never saw
+"""``python -m lethe.base class`` trains the model of classes that is to forget (or, with --without, one that never saw
 the target: the control ``retrained``)."""
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lethe.cli import add_device, add_provenance, add_state, command, provenance
+from lethe.cli import add_device, add_provenance, add_state, provenance
 from lethe.data import LabelledImages, read_images
 from lethe.device import choose_device
 from lethe.errors import LetheError
@@ -18,14 +18,7 @@ from lethe.models.edm import EDM
 from lethe.randomness import BatchStream, derived_seed, step_generator
 from lethe.settings.base import BaseSettings
 from lethe.settings.options import add_options, from_options
-from lethe.training import (
-    ResumableState,
-    one_cycle,
-    restore_training_state,
-    run_steps,
-    training_state,
-    use_threads,
-)
+from lethe.training import OneCycleTraining, ResumableState, run_steps, use_threads
 
 
 def train_base(
@@ -36,10 +29,7 @@ def train_base(
     _, channels, size, _ = data.images.shape
     model = EDM.new(settings.network, channels, size, len(data.classes), device)
     network = model.network.train()
-    optimiser = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, betas=(0.9, 0.99), fused=True)
-    average = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
-    averaged, live = list(average.values()), list(network.state_dict().values())
-
+    training = OneCycleTraining(network, settings.steps, settings.learning_rate, settings.ema, betas=(0.9, 0.99))
     images = model.clean(torch.from_numpy(data.images))
     conditions = torch.from_numpy(data.conditions).to(device)
     batches = BatchStream(len(images), settings.batch, settings.seed, "base")
@@ -48,34 +38,19 @@ def train_base(
         generator = step_generator(settings.seed, number)
         rows = torch.from_numpy(batches(number)).to(device)
         corrupted = model.corrupt(images[rows], generator)
-        loss = model.squared_error(model.predict(corrupted, conditions[rows]), corrupted).mean()
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        for group in optimiser.param_groups:
-            group["lr"] = one_cycle(number, settings.steps, settings.learning_rate)
-        optimiser.step()
-        # The average follows closely at first: (1 + k) / (10 + k), as in the moving average of TensorFlow.
-        torch._foreach_lerp_(averaged, live, 1 - min(settings.ema, (1 + number) / (10 + number)))
-        return loss
-
-    def collect() -> dict[str, torch.Tensor]:
-        return training_state(network, optimiser) | {f"average/{name}": tensor for name, tensor in average.items()}
-
-    def restore(tensors: dict[str, torch.Tensor]) -> None:
-        restore_training_state(tensors, network, optimiser)
-        for name, tensor in average.items():
-            tensor.copy_(tensors[f"average/{name}"])
+        loss = corrupted.squared_error(model.predict(corrupted, conditions[rows])).mean()
+        return training.descend(loss, number)
 
     run_steps(
         settings.steps,
         step,
-        collect=collect,
-        restore=restore,
+        collect=training.collect,
+        restore=training.restore,
         state=state,
         title="base",
         remedy="lower base.learning_rate",
     )
-    return model, average
+    return model, training.average
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -102,7 +77,7 @@ def _training_name(settings: BaseSettings, arguments: argparse.Namespace, thread
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lethe.base", description=__doc__, allow_abbrev=False)
+    parser = argparse.ArgumentParser(prog="python -m lethe.base class", description=__doc__, allow_abbrev=False)
     parser.add_argument("--data", type=Path, required=True, help="training images, from the data stage")
     parser.add_argument("--model", type=Path, required=True, help="model folder to write, in the format of diffusers")
     parser.add_argument("--without", type=int, metavar="CLASS", help="leave this class out of the training")
@@ -111,7 +86,3 @@ def parser() -> argparse.ArgumentParser:
     add_device(parser)
     add_provenance(parser)
     return parser
-
-
-if __name__ == "__main__":
-    command(parser(), main)

@@ -1,4 +1,4 @@
-"""The measure stage: ``python -m lethe.measure`` turns the judge's raw outputs of one cell into records."""
+"""``python -m lethe.measure class``: the judge's raw outputs of one cell of a class study, as records."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from lethe.cli import add_provenance, command
 from lethe.errors import LetheError
 from lethe.files import read_arrays
 from lethe.image_plan import one_target, rows_of
+from lethe.measure import add_cell, cell_of, rate_columns
 from lethe.measures.frechet import frechet_distance
 from lethe.measures.kernel import kernel_distance
-from lethe.measures.rates import Rate, remaining_accuracy, unlearning_accuracy
+from lethe.measures.rates import remaining_accuracy, unlearning_accuracy
 from lethe.record import Record, write_records
 from lethe.settings.common import Settings
 from lethe.settings.measures import MeasureSettings
@@ -42,11 +42,12 @@ def measure(
     training images of these classes; ``as_released`` compares with those of all classes, as RGD's code does. The
     control is the distance between the held-out and the training images of the same classes.
     """
-    rate_options = {"minimum": settings.minimum_rate, "confidence": settings.confidence}
+    confidence = settings.confidence
+    rate_options = {"minimum": settings.minimum_rate, "confidence": confidence}
     logits, conditions = judged["logits"], judged["conditions"]
     metrics = [
-        _rate("UA", unlearning_accuracy(logits, conditions, target, **rate_options), settings.confidence),
-        _rate("RA", remaining_accuracy(logits, conditions, target, **rate_options), settings.confidence),
+        {"metric": "UA"} | rate_columns(unlearning_accuracy(logits, conditions, target, **rate_options), confidence),
+        {"metric": "RA"} | rate_columns(remaining_accuracy(logits, conditions, target, **rate_options), confidence),
     ]
     images = judged["features"][conditions != target]
     for suffix, reference, classes in (
@@ -82,20 +83,6 @@ def measure(
     return metrics
 
 
-def _rate(name: str, rate: Rate, confidence: float) -> dict[str, Any]:
-    return {
-        "metric": name,
-        "value": rate.value,
-        "low": rate.low,
-        "high": rate.high,
-        "interval": f"Wilson {100 * confidence:g} %",
-        "n": rate.n,
-        "control": None,
-        "control_n": None,
-        "reference": "",
-    }
-
-
 def main(arguments: argparse.Namespace) -> None:
     settings = from_options(MeasureSettings, arguments)
     sampling = from_options(_Options, arguments).sampling
@@ -110,18 +97,12 @@ def main(arguments: argparse.Namespace) -> None:
     rows = rows_of(plan, judged["seeds"], judged["conditions"])
     judged = {name: array[rows] for name, array in judged.items()}
     metrics = measure(judged, real, held_out, arguments.target, settings)
-    common = {
-        "preset": arguments.preset,
-        "study": arguments.study,
-        "target": str(arguments.target),
-        "variant": arguments.variant,
-        "method": arguments.method,
-        "seed": arguments.seed,
+    common = cell_of(arguments) | {
+        "prompts": "",
         "judge": made["judge"],
         "judge_sha256": made["judge_sha256"],
         "sampler": made["images"]["sampler"],
         "image_seeds": f"{plan.seeds.min()}-{plan.seeds.max()}",
-        "fingerprint": arguments.fingerprint,
     }
     write_records(
         arguments.output,
@@ -133,25 +114,13 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lethe.measure", description=__doc__, allow_abbrev=False)
+    parser = argparse.ArgumentParser(prog="python -m lethe.measure class", description=__doc__, allow_abbrev=False)
     parser.add_argument("--judged", type=Path, required=True, help="the judge's outputs on the model's images")
     parser.add_argument("--real", type=Path, required=True, help="the judge's outputs on the training images")
     parser.add_argument("--held-out", type=Path, required=True, help="the judge's outputs on the held-out images")
     parser.add_argument("--target", type=int, required=True, help="the class to forget")
-    for name, text in (
-        ("preset", "the preset"),
-        ("study", "the study"),
-        ("variant", "the row"),
-        ("method", "its method"),
-    ):
-        parser.add_argument(f"--{name}", default="", help=f"{text}, for the record")
-    parser.add_argument("--seed", type=int, default=0, help="training seed, for the record [0]")
     parser.add_argument("--output", type=Path, required=True, help="csv file of records to write")
     add_options(parser, MeasureSettings)
     add_options(parser, _Options)
-    add_provenance(parser)
+    add_cell(parser)
     return parser
-
-
-if __name__ == "__main__":
-    command(parser(), main)

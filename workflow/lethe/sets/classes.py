@@ -1,31 +1,20 @@
-"""The sets stage: ``python -m lethe.sets`` writes the forget set D_f and the retain set D_r of one target."""
+"""``python -m lethe.sets class`` writes the forget set D_f and the retain set D_r of one class."""
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from lethe.cli import add_provenance, command, provenance
+from lethe.cli import add_provenance, provenance
 from lethe.data import LabelledImages, read_images
 from lethe.errors import LetheError
-from lethe.files import read_arrays, write_arrays
+from lethe.files import write_arrays
 from lethe.randomness import derived_seed
+from lethe.sets import Sets
 from lethe.settings.options import add_options, from_options
 from lethe.settings.sets import SetsSettings
-
-
-@dataclass(frozen=True)
-class Sets:
-    """D_f and D_r: uint8 images (N, C, H, W) and classes (N,) int64 each."""
-
-    forget_images: np.ndarray
-    forget_conditions: np.ndarray
-    retain_images: np.ndarray
-    retain_conditions: np.ndarray
-    target: int
 
 
 def balanced(data: LabelledImages, target: int, per_class: int, seed: int) -> np.ndarray:
@@ -55,15 +44,7 @@ def make_sets(data: LabelledImages, target: int, settings: SetsSettings, seed: i
     if not forget.any():
         raise LetheError(f"target {target}: the data has no image of this class", "choose another, or other data")
     retain = _STRATEGIES[settings.strategy](data, target, settings.retain_per_class, seed)
-    return Sets(data.images[forget], data.conditions[forget], data.images[retain], data.conditions[retain], target)
-
-
-def read_sets(path: str | Path) -> Sets:
-    arrays, record = read_arrays(path)
-    try:
-        return Sets(**arrays, target=record["target"])
-    except (TypeError, KeyError):
-        raise LetheError(f"{path}: not a file of the sets stage", "run python -m lethe.sets") from None
+    return Sets(data.images[forget], data.conditions[forget], data.images[retain], data.conditions[retain], str(target))
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -75,7 +56,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lethe.sets", description=__doc__, allow_abbrev=False)
+    parser = argparse.ArgumentParser(prog="python -m lethe.sets class", description=__doc__, allow_abbrev=False)
     parser.add_argument("--data", type=Path, required=True, help="training images, from the data stage")
     parser.add_argument("--target", type=int, required=True, help="class to forget")
     parser.add_argument("--seed", type=int, default=0, help="seed of the draw of D_r [0]")
@@ -83,7 +64,3 @@ def parser() -> argparse.ArgumentParser:
     add_options(parser, SetsSettings)
     add_provenance(parser)
     return parser
-
-
-if __name__ == "__main__":
-    command(parser(), main)

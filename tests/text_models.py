@@ -1,0 +1,88 @@
+"""A text study in small, as a pytest plugin: ``pytest_plugins = ["text_models"]`` in a test module gives its fixtures.
+
+Everything is made by the stages' own commands, once in a session: 512 pictures, a StableDiffusionPipeline folder that
+has learned a little (64,796 weights in its U-Net), eight pairs of prompts, their embeddings, and both kinds of sets.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from stages import FEW_STEPS, PAIRS, SMALL_BASE, run
+
+import lethe.base.text
+import lethe.data.text
+import lethe.sample.text
+import lethe.sets.text
+from lethe.models.stable_diffusion import StableDiffusion
+from lethe.prompts import prompt_rows, write_prompts
+from lethe.sets import Sets, read_sets
+from lethe.settings.concept import Concept
+
+
+@pytest.fixture(scope="session")
+def text_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``train`` and ``test``."""
+    folder = tmp_path_factory.mktemp("shapes")
+    run(lethe.data.text, f"--train {folder}/train --test {folder}/test --train-images 512 --test-images 16")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def text_folder(tmp_path_factory: pytest.TempPathFactory, text_data: Path) -> Path:
+    """The base's folder."""
+    folder = tmp_path_factory.mktemp("text_base") / "model"
+    run(lethe.base.text, f"--data {text_data}/train --model {folder} --device cpu {SMALL_BASE}")
+    return folder
+
+
+@pytest.fixture
+def text_model(text_folder: Path) -> StableDiffusion:
+    """The base, freshly loaded."""
+    return StableDiffusion.load(text_folder)
+
+
+@pytest.fixture(scope="session")
+def concept() -> Concept:
+    return Concept(
+        title="stripes",
+        words=("striped", "banded"),
+        sentences=("A {colour} {concept} {shape} {place}",),
+        train={
+            "colour": ("red", "green", "blue"),
+            "shape": ("circle", "bar"),
+            "place": ("on the grass", "in the snow"),
+        },
+        test={"colour": ("orange", "purple"), "shape": ("diamond", "ring"), "place": ("on the road",)},
+        train_pairs=PAIRS,
+        test_pairs=4,
+        prompt="striped",
+        uniform=("A striped shape", "A shape"),
+    )
+
+
+@pytest.fixture(scope="session")
+def text_study(tmp_path_factory: pytest.TempPathFactory, text_folder: Path, concept: Concept) -> Path:
+    """A folder with ``prompts.csv``, ``embeddings``, the shards of the images to learn from, and the sets
+    ``diversified`` and ``uniform``."""
+    folder = tmp_path_factory.mktemp("stripes")
+    write_prompts(folder / "prompts.csv", prompt_rows(concept))
+    common = f"--model {text_folder} --prompts {folder}/prompts.csv --device cpu"
+    run(lethe.sets.text, f"embed {common} --target stripes --concept-prompt striped --output {folder}/embeddings")
+    for strategy in ("diversified", "uniform"):
+        shards = [folder / f"{strategy}{number}" for number in range(-(-2 * PAIRS // 5))]
+        for number, shard in enumerate(shards):
+            words = (
+                f"--embeddings {folder}/embeddings --purpose {strategy} --shard {number} --output {shard} {FEW_STEPS}"
+            )
+            run(lethe.sample.text, f"{common} {words}")
+        images = " ".join(map(str, shards))
+        run(lethe.sets.text, f"encode {common} --target stripes --images {images} --output {folder}/{strategy}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def text_sets(text_study: Path) -> Sets:
+    """The diversified sets."""
+    return read_sets(text_study / "diversified", text_study / "embeddings")

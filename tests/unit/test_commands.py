@@ -1,0 +1,82 @@
+"""The stages' commands: each can say what it takes, a kind of study imports no other, and errors are two lines."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lethe import unlearn
+
+KINDS = {"class": "classes", "text": "text"}
+OF_KINDS = ["data", "base", "sets", "sample", "judge", "measure"]
+MODULES = [
+    *(f"lethe.{stage}.{module}" for stage in OF_KINDS for module in KINDS.values()),
+    "lethe.prompts",
+    "lethe.unlearn",
+    "lethe.card",
+    "lethe.artefacts.__main__",
+]
+
+
+def run(stage: str, *words: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run a stage's command; what it imports is listed in its standard error."""
+    command = [sys.executable, "-X", "importtime", "-m", f"lethe.{stage}", *(str(word) for word in words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def parsers_of(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
+    """A parser and all its subcommands."""
+    inner = [action.choices.values() for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    return [parser, *(below for choices in inner for choice in choices for below in parsers_of(choice))]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_command_can_say_what_it_takes(name):
+    for parser in parsers_of(importlib.import_module(name).parser()):
+        text = parser.format_help()
+        for action in parser._actions:
+            if not isinstance(action, argparse._SubParsersAction):
+                assert action.help, f"{parser.prog}: {action.dest}"
+                assert all(option in text for option in action.option_strings)
+
+
+@pytest.mark.parametrize("stage", OF_KINDS)
+@pytest.mark.parametrize(
+    ("words", "status", "said"), [(["--help"], 0, "{class,text}"), ([], 2, "kind"), (["clas"], 2, "'clas'")]
+)
+def test_a_stage_asks_for_the_kind_of_study_and_imports_none(stage, words, status, said):
+    ended = run(stage, *words)
+    assert ended.returncode == status, ended.stderr
+    assert said in ended.stdout + ended.stderr
+    assert not any(f"lethe.{stage}.{module}\n" in ended.stderr for module in KINDS.values())
+
+
+@pytest.mark.parametrize(("kind", "other"), [("class", "text"), ("text", "classes")])
+def test_a_kind_of_study_imports_no_other(kind, other):
+    ended = run("data", kind, "--help")
+    assert ended.returncode == 0
+    assert f"python -m lethe.data {kind}" in ended.stdout
+    assert f"lethe.data.{KINDS[kind]}\n" in ended.stderr
+    assert f"lethe.data.{other}\n" not in ended.stderr
+
+
+def test_a_wrong_value_ends_a_command_with_two_lines_and_status_2(tmp_path):
+    words = ["--data", tmp_path / "none", "--target", "3", "--output", tmp_path / "sets", "--retain-per-class", "0"]
+    ended = run("sets", "class", *words)
+    assert ended.returncode == 2
+    first, second = [line for line in ended.stderr.splitlines() if not line.startswith("import time:")]
+    assert first.startswith("python -m lethe.sets class: error: --retain-per-class '0'")
+    assert second.startswith("  remedy: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [("class", "esd"), ("class", "retrained"), ("text", "retrained"), ("text", "base")])
+def test_what_unlearning_does_not_make_is_no_command_of_it(words, capsys):
+    with pytest.raises(SystemExit):
+        unlearn.parser().parse_args(words)
+    assert f"invalid choice: '{words[1]}'" in capsys.readouterr().err

@@ -1,0 +1,204 @@
+"""The judge's commands of a text study: three judges trained apart, and their raw outputs on images and prompts."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lethe.data import text as data_stage
+from lethe.data.shapes import HEADS, SHAPES
+from lethe.errors import LetheError
+from lethe.files import read_arrays, read_provenance, sha256_of, write_arrays
+from lethe.judge import text
+from lethe.judges.alignment import WEIGHTS, load_alignment, look
+from lethe.judges.classifier import load_classifier
+from lethe.judges.classifier import look as look_at_attributes
+from lethe.judges.detector import SMALLEST_SCORE, load_detector
+from lethe.measure.judged import read_judged
+from lethe.prompt_images import PromptImages
+from lethe.prompts import SETS, PromptRow, write_prompts
+
+CPU = torch.device("cpu")
+TINY = {
+    "alignment": "--image-width 32 --image-layers 1 --image-heads 2 --steps 30 --batch 32 --accuracy 0",
+    "detector": "--width 4 --steps 60 --batch 32 --recall 0 --false-alarms 1",
+    "attributes": "--width 4 --features 8 --steps 60 --batch 32 --accuracy 0",
+}
+IMAGES = 24
+
+
+def run(words: str) -> None:
+    arguments = text.parser().parse_args(words.split())
+    text.main(arguments)
+
+
+def train(name: str, folder: Path, judge: Path, more: str = "") -> None:
+    run(
+        f"train-{name} --data {folder}/train --held-out {folder}/test --judge {judge} --report {judge}.json "
+        f"--device cpu --fingerprint f {TINY[name]} {more}"
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Data, judges and prompts."""
+    folder = tmp_path_factory.mktemp("text")
+    words = f"--train {folder}/train --test {folder}/test --train-images 300 --test-images 60".split()
+    data_stage.main(data_stage.parser().parse_args(words))
+    for name in TINY:
+        train(name, folder, folder / name)
+    rows = [
+        PromptRow(name, number, f"A {colour} {name.partition('_')[0]} {number}", {"colour": colour})
+        for name in SETS
+        for number, colour in enumerate(("red", "blue") if "uniform" not in name else ("red",))
+    ]
+    write_prompts(folder / "prompts.csv", rows)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def prompts(folder) -> list[str]:
+    return [line.split(",")[2] for line in (folder / "prompts.csv").read_text().splitlines()[1:]]
+
+
+@pytest.fixture(scope="module")
+def columns(folder) -> dict[str, np.ndarray]:
+    """Images of prompts in no order, two of each."""
+    rows = np.random.default_rng(0).permutation(np.repeat(np.arange(8), 3))
+    return {
+        "images": read_arrays(folder / "test")[0]["images"][:IMAGES],
+        "seeds": np.arange(IMAGES) + 500,
+        "rows": rows,
+    }
+
+
+def apply(folder: Path, images: str, output: Path, attributes: bool = True) -> None:
+    judges = f"--alignment {folder}/alignment --detector {folder}/detector"
+    judges += f" --attributes {folder}/attributes" if attributes else ""
+    judges += f" --prompts {folder}/prompts.csv --device cpu"
+    run(f"apply {judges} --images {images} --output {output} --fingerprint g")
+
+
+def test_each_image_is_judged_with_its_own_prompt_by_every_judge(folder, prompts, columns, tmp_path):
+    made = {"stage": "sample", "fingerprint": "of one set", "sampler": "PNDM"}
+    write_arrays(tmp_path / "whole", columns, made)
+    for number, rows in enumerate((slice(0, 10), slice(10, 20), slice(20, None))):
+        write_arrays(tmp_path / f"s{number}", {name: column[rows] for name, column in columns.items()}, made)
+    apply(folder, str(tmp_path / "whole"), tmp_path / "from-whole")
+    apply(folder, " ".join(str(tmp_path / f"s{number}") for number in range(3)), tmp_path / "from-shards")
+    assert sha256_of(tmp_path / "from-whole") == sha256_of(tmp_path / "from-shards")
+
+    judged, record = read_arrays(tmp_path / "from-whole")
+    for name in ("seeds", "rows"):
+        np.testing.assert_array_equal(judged[name], columns[name])
+    texts = [prompts[row] for row in columns["rows"]]
+    assert len(set(texts)) == 4  # the sets of training and of test say the same
+    expected = look(load_alignment(folder / "alignment")[0], columns["images"], texts, columns["seeds"], CPU)
+    np.testing.assert_allclose(judged["similarity"], expected[0], atol=1e-6)
+    np.testing.assert_allclose(judged["similarity_as_released"], expected[1], atol=1e-6)
+    found = load_detector(folder / "detector").detect(columns["images"])
+    for name, column in found._asdict().items():
+        np.testing.assert_array_equal(judged[f"detection_{name}"], column)
+    classifier = load_classifier(folder / "attributes")[0]
+    logits = classifier.by_head(look_at_attributes(classifier, columns["images"], CPU)[1])
+    for column, (head, own) in zip(judged["attributes"].T, logits.items(), strict=True):
+        answer = own.argmax(1).numpy()
+        np.testing.assert_array_equal(column, np.where(answer == len(HEADS[head]), -1, answer))
+
+    assert record["judges"] == {
+        "alignment": {"name": "shapes alignment (open_clip)", "sha256": sha256_of(folder / "alignment" / WEIGHTS)},
+        "detector": {"name": "shapes detector", "sha256": sha256_of(folder / "detector")},
+        "attributes": {"name": "shapes attributes", "sha256": sha256_of(folder / "attributes")},
+    }
+    assert record["parts"] == [f"STRIPED_{shape.upper()}" for shape in SHAPES]
+    assert [head for head, _ in record["heads"]] == list(HEADS)
+    assert dict(record["heads"]) == {head: list(classes) for head, classes in HEADS.items()}
+    assert (record["images"], record["fingerprint"]) == (made, "g")
+    assert record["smallest_score"] == SMALLEST_SCORE
+    assert (judged["detection_score"] >= SMALLEST_SCORE).all()
+
+
+def test_the_measures_read_what_the_judges_wrote(folder, columns, tmp_path):
+    write_arrays(tmp_path / "images", columns, {"stage": "sample"})
+    apply(folder, str(tmp_path / "images"), tmp_path / "judged")
+    order = np.random.default_rng(1).permutation(IMAGES)[:9]
+    seen, _ = read_judged(tmp_path / "judged", PromptImages(columns["seeds"][order], columns["rows"][order]))
+    raw = read_arrays(tmp_path / "judged")[0]
+    np.testing.assert_array_equal(seen.similarity, raw["similarity"][order])
+    np.testing.assert_array_equal(seen.attributes, raw["attributes"][order])
+    assert len(seen.found.score) == np.isin(raw["detection_image"], order).sum()
+    assert seen.parts_of(["STRIPED_RING"]) == [SHAPES.index("ring")]
+
+
+def test_without_a_judge_of_attributes_there_are_none(folder, columns, tmp_path):
+    write_arrays(tmp_path / "images", columns, {})
+    apply(folder, str(tmp_path / "images"), tmp_path / "judged", attributes=False)
+    judged, record = read_arrays(tmp_path / "judged")
+    assert "attributes" not in judged
+    assert "heads" not in record
+    assert record["judges"].keys() == {"alignment", "detector"}
+
+
+def test_images_of_other_prompts_are_refused(folder, columns, tmp_path):
+    for name, change, message in (
+        ("beyond", {"rows": columns["rows"] + 5}, "an image of prompt row 1[0-2], but .*prompts.csv has 10 rows"),
+        ("before", {"rows": columns["rows"] - 1}, "an image of prompt row -1"),
+    ):
+        write_arrays(tmp_path / name, columns | change, {})
+        with pytest.raises(LetheError, match=message):
+            apply(folder, str(tmp_path / name), tmp_path / "judged")
+    write_arrays(tmp_path / "no rows", {"images": columns["images"], "seeds": columns["seeds"]}, {})
+    (tmp_path / "no rows").rename(tmp_path / "norows")
+    with pytest.raises(LetheError, match="norows: its images have no rows"):
+        apply(folder, str(tmp_path / "norows"), tmp_path / "judged")
+    assert not (tmp_path / "judged").exists()
+
+
+def test_judges_say_how_good_they_are_and_what_they_are_made_from(folder):
+    reports = {name: json.loads((folder / f"{name}.json").read_text()) for name in TINY}
+    weights = {name: folder / name for name in TINY} | {"alignment": folder / "alignment" / WEIGHTS}
+    for name, report in reports.items():
+        assert report["sha256"] == sha256_of(weights[name])
+    assert reports["alignment"]["held_out_accuracy"].keys() == HEADS.keys()
+    assert reports["attributes"]["held_out_accuracy"].keys() == HEADS.keys()
+    assert {"recall", "false_alarms", "noise_like", "n"} == reports["detector"]["held_out_accuracy"].keys()
+    provenance = {name: read_provenance(weights[name]) for name in ("alignment", "attributes")}
+    provenance["detector"] = load_detector(weights["detector"]).provenance
+    for name, record in provenance.items():
+        assert record["fingerprint"] == "f"
+        assert record["stage"] == f"judge train-{name}"
+        assert record["held_out_accuracy"] == reports[name]["held_out_accuracy"]
+
+
+@pytest.mark.parametrize(
+    ("name", "ask", "setting"),
+    [
+        ("alignment", "--accuracy 1", r"judges\.alignment\.accuracy = 1\.0"),
+        ("detector", "--recall 1 --false-alarms 0", r"judges\.detector\.recall = 1\.0"),
+        ("attributes", "--accuracy 1", r"judges\.attributes\.accuracy = 1\.0"),
+    ],
+)
+def test_a_judge_that_is_not_good_enough_is_not_written(folder, tmp_path, name, ask, setting):
+    with pytest.raises(LetheError, match=setting):
+        train(name, folder, tmp_path / "judge", f"--steps 2 {ask}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_imports_open_clip_only_for_what_needs_it():
+    program = "import sys, lethe.judge.text; sys.exit('open_clip' in sys.modules or 'onnx' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_the_command_is_found_by_the_kind_of_study(tmp_path):
+    words = ["text", "train-detector", "--data", "x", "--held-out", "x", "--judge", "x", "--report", "x"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "lethe.judge", *words, "--device", "cpu"], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("python -m lethe.judge text: error: x: no such file")

@@ -1,0 +1,123 @@
+"""``python -m lethe.card`` writes the card of an unlearned model: what it forgot, how, from what, and how well."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from lethe.cli import command
+from lethe.errors import LetheError
+from lethe.files import read_provenance, write_text
+from lethe.methods import method_named
+from lethe.methods.method import KINDS, Control, Kind, Method
+from lethe.model_files import weights_of
+from lethe.record import Record, read_records
+
+# What the bases that the workflow trains are made from.
+LICENCES = {
+    "digits": "trained by Lethe on scikit-learn's digits (UCI, CC BY 4.0)",
+    "shapes": "trained by Lethe on pictures that it draws itself (MIT, as Lethe)",
+}
+_USE = {
+    "class": "",
+    "text": """
+```python
+from diffusers import StableDiffusionPipeline
+
+pipeline = StableDiffusionPipeline.from_pretrained("this folder")
+pipeline("a prompt").images[0]
+```
+""",
+}
+
+
+def model_card(
+    method: Method | Control, kind: Kind, record: Mapping[str, Any], measured: Iterable[Record] = (), licence: str = ""
+) -> str:
+    """Markdown, with the front matter that model hubs read. ``record`` is the provenance of the weights, ``licence``
+    what is known of the base's."""
+    card = method.card
+    forgotten = (
+        f"{'class ' if kind == 'class' else ''}{record['target']} forgotten" if "target" in record else "a control"
+    )
+    sets = f", {record['forget_images']} images in D_f, {record['retain_images']} in D_r" if "target" in record else ""
+    code = " ".join(part for part in (card.code, card.commit and f"at {card.commit}") if part) or "none"
+    lines = [
+        "---",
+        "library_name: diffusers",
+        "tags: [machine-unlearning, lethe]",
+        "---",
+        "",
+        f"# {card.title}: {forgotten}",
+        "",
+        f"Method `{record['method']}` of Lethe {record['versions']['lethe']}, training seed {record['seed']}{sets}.",
+        _USE[kind],
+        f"- Paper: {card.paper or 'none, a control'}",
+        f"- Authors' code: {code}{f' (licence: {card.licence})' if card.licence else ''}",
+        f"- Base: {licence or 'licence not known'}",
+        *(f"- Difference: {difference}" for difference in card.differences),
+        "",
+        "Settings:",
+        "",
+        "```json",
+        json.dumps(record["settings"], indent=2, sort_keys=True),
+        "```",
+        "",
+        *_measured(list(measured)),
+    ]
+    return "\n".join(lines)
+
+
+def _measured(records: list[Record]) -> list[str]:
+    if not records:
+        return []
+    rows = [
+        f"| {record.metric} | {record.prompts} | {record.value:.4g} | {_interval(record)} | {record.n} |"
+        for record in records
+    ]
+    protocol = records[0]
+    return [
+        "Measured:",
+        "",
+        "| metric | prompts | value | interval | n |",
+        "|---|---|---|---|---|",
+        *rows,
+        "",
+        f"Judge: {protocol.judge}. Sampler: {protocol.sampler}. Image seeds: {protocol.image_seeds}.",
+        "",
+    ]
+
+
+def _interval(record: Record) -> str:
+    return "" if record.low is None or record.high is None else f"{record.low:.4g} to {record.high:.4g}"
+
+
+def main(arguments: argparse.Namespace) -> None:
+    record = read_provenance(arguments.model / weights_of(arguments.kind))
+    if "method" not in record:
+        raise LetheError(f"{arguments.model}: not an unlearned model", "give the model folder of the unlearn stage")
+    text = model_card(
+        method_named(record["method"]),
+        arguments.kind,
+        record,
+        read_records([arguments.records]),
+        LICENCES.get(arguments.source, ""),
+    )
+    write_text(arguments.output, text)
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m lethe.card", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--kind", choices=KINDS, required=True, help="the kind of study")
+    parser.add_argument("--model", type=Path, required=True, help="folder of the unlearned model")
+    parser.add_argument("--records", type=Path, required=True, help="its records, from the measure stage")
+    parser.add_argument("--source", default="", help="what data the base was trained on, for its licence")
+    parser.add_argument("--output", type=Path, required=True, help="Markdown file to write")
+    return parser
+
+
+if __name__ == "__main__":
+    command(parser(), main)

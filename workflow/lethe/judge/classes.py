@@ -1,0 +1,82 @@
+"""``python -m lethe.judge class``: ``train`` trains the judge of a class study, ``apply`` lets it look at images and
+keeps its raw outputs (features and logits), before any threshold."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from lethe.data import LabelledImages, read_images
+from lethe.device import choose_device
+from lethe.files import sha256_of, write_arrays
+from lethe.judge.commands import add_training_files, keep_if_accurate, main, read_image_set, subcommand
+from lethe.judges.classifier import Classifier, load_classifier, look
+from lethe.judges.classifier_training import train_classifier
+from lethe.judges.pictures import Examples
+from lethe.settings.judge import JudgeSettings
+from lethe.settings.options import add_options, from_options
+from lethe.training import use_threads
+
+__all__ = ["main", "parser"]
+
+FEATURES = "penultimate layer of the study's own classifier (not Inception: this distance is no FID)"
+
+
+def examples(data: LabelledImages) -> Examples:
+    """A class study's images as a judge sees them: with one head."""
+    return Examples(data.images, data.conditions[:, None], {"class": data.classes})
+
+
+def train_judge(data: LabelledImages, settings: JudgeSettings, device: torch.device) -> Classifier:
+    return train_classifier(examples(data), settings, device)
+
+
+def train(arguments: argparse.Namespace) -> None:
+    settings = from_options(JudgeSettings, arguments)
+    use_threads()
+    device = choose_device(arguments.device)
+    data, held_out = read_images(arguments.data), read_images(arguments.held_out)
+    keep_if_accurate(
+        train_judge(data, settings, device),
+        examples(held_out),
+        settings,
+        arguments,
+        device,
+        stage="judge train",
+        group="judge",
+        judge=f"{data.source} classifier",
+        classes=list(data.classes),
+    )
+
+
+def apply(arguments: argparse.Namespace) -> None:
+    use_threads()
+    device = choose_device(arguments.device)
+    classifier, judged_by = load_classifier(arguments.judge)
+    arrays, made = read_image_set(arguments.images)
+    features, logits = look(classifier, arrays.pop("images"), device)
+    record = {
+        "stage": "judge apply",
+        "fingerprint": arguments.fingerprint,
+        "judge": judged_by["judge"],
+        "judge_sha256": sha256_of(arguments.judge),
+        "classes": judged_by["classes"],
+        "features": FEATURES,
+        "images": made,
+    }
+    write_arrays(arguments.output, {"features": features.numpy(), "logits": logits.numpy(), **arrays}, record)
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m lethe.judge class", description=__doc__, allow_abbrev=False)
+    commands = parser.add_subparsers(required=True, metavar="train|apply")
+    training = subcommand(commands, "train", train, "train the judge and record its held-out accuracy")
+    add_training_files(training, "safetensors file to write")
+    add_options(training, JudgeSettings)
+    applying = subcommand(commands, "apply", apply, "write the judge's features and logits of images")
+    applying.add_argument("--judge", type=Path, required=True, help="the trained judge")
+    applying.add_argument("--images", type=Path, nargs="+", required=True, help="image files: shards of one set")
+    applying.add_argument("--output", type=Path, required=True, help="safetensors file to write")
+    return parser

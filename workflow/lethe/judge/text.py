@@ -1,0 +1,175 @@
+"""``python -m lethe.judge text``: the judges of a text study.
+
+``train-alignment``, ``train-detector`` and ``train-attributes`` train one each; ``apply`` lets them look at images and
+keeps their raw outputs, before any threshold.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lethe.cli import provenance
+from lethe.data import CaptionedImages, read_captioned
+from lethe.device import choose_device
+from lethe.errors import LetheError
+from lethe.files import sha256_of, write_arrays
+from lethe.judge.commands import add_training_files, keep_if_accurate, main, read_image_set, subcommand, write_report
+from lethe.judges.classifier import load_classifier, look, predicted
+from lethe.judges.classifier_training import train_classifier
+from lethe.judges.pictures import Examples
+from lethe.prompts import read_prompts
+from lethe.settings.judge import AlignmentSettings, AttributeSettings, DetectorSettings
+from lethe.settings.options import add_options, from_options
+from lethe.training import use_threads
+
+__all__ = ["main", "parser"]
+
+
+def examples(data: CaptionedImages) -> Examples:
+    return Examples(data.images, data.labels, data.heads)
+
+
+def train_attributes(arguments: argparse.Namespace) -> None:
+    settings = from_options(AttributeSettings, arguments)
+    use_threads()
+    device = choose_device(arguments.device)
+    data, held_out = read_captioned(arguments.data), read_captioned(arguments.held_out)
+    keep_if_accurate(
+        train_classifier(examples(data), settings, device, border="edge", soften=True),
+        examples(held_out),
+        settings,
+        arguments,
+        device,
+        stage="judge train-attributes",
+        group="judges.attributes",
+        judge=f"{data.source} attributes",
+        heads=_as_pairs(data.heads),
+    )
+
+
+def train_alignment(arguments: argparse.Namespace) -> None:
+    from lethe.judges import alignment, alignment_training  # open_clip takes seconds to import
+
+    settings = from_options(AlignmentSettings, arguments)
+    use_threads()
+    device = choose_device(arguments.device)
+    data, held_out = read_captioned(arguments.data), read_captioned(arguments.held_out)
+    trained = alignment_training.train_alignment(data, settings, device)
+    accuracy = alignment_training.contrast_accuracy(trained, held_out, settings.seed, device)
+    for head, found in accuracy.items():
+        if not found["accuracy"] >= settings.accuracy:
+            raise LetheError(
+                f"only {found['accuracy']:.3f} of held-out pictures are nearer to their caption than to one with "
+                f"another {head}, below judges.alignment.accuracy = {settings.accuracy}",
+                "raise judges.alignment.steps, or accept less by lowering judges.alignment.accuracy",
+            )
+    name = f"{data.source} alignment (open_clip)"
+    record = provenance("judge train-alignment", settings, arguments, held_out_accuracy=accuracy, judge=name)
+    alignment.save_alignment(arguments.judge, trained, record)
+    write_report(arguments.report, alignment.weights_file(arguments.judge), accuracy)
+
+
+def train_detector(arguments: argparse.Namespace) -> None:
+    from lethe.judges import detector_training
+
+    settings = from_options(DetectorSettings, arguments)
+    use_threads()
+    device = choose_device(arguments.device)
+    data, held_out = read_captioned(arguments.data), read_captioned(arguments.held_out)
+    network, names = detector_training.train_detector(data, settings, device)
+    rates = detector_training.held_out_rates(network, held_out, settings, device)
+    if not (rates["recall"] >= settings.recall and rates["false_alarms"] <= settings.false_alarms):
+        raise LetheError(
+            f"the detector finds {settings.concept} in {rates['recall']:.3f} of the held-out images that show it and "
+            f"in {rates['false_alarms']:.3f} of the others, where judges.detector.recall = {settings.recall} and "
+            f"judges.detector.false_alarms = {settings.false_alarms}",
+            "raise judges.detector.steps, or accept less by these two settings",
+        )
+    record = provenance(
+        "judge train-detector", settings, arguments, held_out_accuracy=rates, judge=f"{data.source} detector"
+    )
+    detector_training.save_detector(arguments.judge, network, names, record)
+    write_report(arguments.report, arguments.judge, rates)
+
+
+def apply(arguments: argparse.Namespace) -> None:
+    from lethe.judges import alignment
+    from lethe.judges.detector import SMALLEST_SCORE, load_detector
+
+    use_threads()
+    device = choose_device(arguments.device)
+    prompts = [row.prompt for row in read_prompts(arguments.prompts)]
+    arrays, made = read_image_set(arguments.images)
+    images, seeds, rows = (_column(arguments.images[0], arrays, name) for name in ("images", "seeds", "rows"))
+    for row in rows[(rows < 0) | (rows >= len(prompts))]:
+        raise LetheError(
+            f"{arguments.images[0]}: an image of prompt row {row}, but {arguments.prompts} has {len(prompts)} rows",
+            "give the prompts that the images were drawn from",
+        )
+    aligned, name = alignment.load_alignment(arguments.alignment, arguments.architecture)
+    detector = load_detector(arguments.detector)
+    judges = {
+        "alignment": _judge(name, alignment.weights_file(arguments.alignment)),
+        "detector": _judge(detector.provenance.get("judge", arguments.detector.stem), arguments.detector),
+    }
+    similarity, as_released = alignment.look(aligned, images, [prompts[row] for row in rows], seeds, device)
+    found = detector.detect(images)
+    outputs = {
+        "seeds": seeds,
+        "rows": rows,
+        "similarity": similarity,
+        "similarity_as_released": as_released,
+        **{f"detection_{name}": column for name, column in found._asdict().items()},
+    }
+    record: dict[str, Any] = {"parts": list(detector.parts), "smallest_score": SMALLEST_SCORE, "judges": judges}
+    if arguments.attributes is not None:
+        classifier, judged_by = load_classifier(arguments.attributes)
+        outputs["attributes"] = predicted(classifier, look(classifier, images, device)[1])
+        record["heads"] = judged_by["heads"]
+        judges["attributes"] = _judge(judged_by["judge"], arguments.attributes)
+    record |= {"stage": "judge apply", "fingerprint": arguments.fingerprint, "images": made}
+    write_arrays(arguments.output, outputs, record)
+
+
+def _column(path: Path, arrays: dict[str, np.ndarray], name: str) -> np.ndarray:
+    if name not in arrays:
+        raise LetheError(f"{path}: its images have no {name}", "give images that python -m lethe.sample text drew")
+    return arrays[name]
+
+
+def _judge(name: str, weights: Path) -> dict[str, str]:
+    return {"name": name, "sha256": sha256_of(weights)}
+
+
+def _as_pairs(heads: dict[str, tuple[str, ...]]) -> list[list[Any]]:
+    """The order of the heads is that of the columns of ``attributes``; the keys of an object have none."""
+    return [[head, list(classes)] for head, classes in heads.items()]
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m lethe.judge text", description=__doc__, allow_abbrev=False)
+    commands = parser.add_subparsers(required=True, metavar="train-alignment|train-detector|train-attributes|apply")
+    training = {
+        "alignment": (train_alignment, AlignmentSettings, "how well an image fits its prompt", "folder to write"),
+        "detector": (train_detector, DetectorSettings, "where an image shows the concept", "ONNX file to write"),
+        "attributes": (train_attributes, AttributeSettings, "what is in an image", "safetensors file to write"),
+    }
+    for name, (run, settings, what, output) in training.items():
+        options = subcommand(commands, f"train-{name}", run, f"train the judge of {what}, and record how good it is")
+        add_training_files(options, output)
+        add_options(options, settings)
+    applying = subcommand(commands, "apply", apply, "write the judges' outputs on images")
+    applying.add_argument(
+        "--alignment", type=Path, required=True, help="folder of an open_clip model, or its weights with --architecture"
+    )
+    applying.add_argument("--architecture", help="what open_clip calls the model whose weights are given [a folder]")
+    applying.add_argument("--detector", type=Path, required=True, help="ONNX file of the detector")
+    applying.add_argument("--attributes", type=Path, help="the judge of attributes [none]")
+    applying.add_argument("--prompts", type=Path, required=True, help="prompts.csv of the target")
+    applying.add_argument("--images", type=Path, nargs="+", required=True, help="image files: shards of one set")
+    applying.add_argument("--output", type=Path, required=True, help="safetensors file to write")
+    return parser

@@ -1,0 +1,166 @@
+"""How well an image fits its prompt: the cosine of open_clip's embeddings of the two (Hessel et al. 2021).
+
+RGD's alignment score takes it from OpenCLIP ViT-B/32, with the transform that open_clip means for training, which cuts
+a random 90 to 100 % out of each image. Both are here: the evaluation transform, and that one, seeded image by image.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import open_clip
+import torch
+from open_clip.push_to_hf_hub import save_config_for_hf
+from open_clip.tokenizer import SimpleTokenizer
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torchvision.transforms.functional import to_pil_image
+
+from lethe.errors import LetheError, nearest
+from lethe.files import order_metadata, read_provenance, written_whole
+from lethe.randomness import derived_seed
+
+CONFIG = "open_clip_config.json"
+WEIGHTS = "open_clip_model.safetensors"
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """An open_clip model with its configuration, its tokenizer and its two transforms of PIL images."""
+
+    model: nn.Module
+    config: dict[str, Any]
+    tokenizer: SimpleTokenizer
+    training_transform: Callable[[Any], Tensor]
+    evaluation_transform: Callable[[Any], Tensor]
+
+    def pictures(self, images: np.ndarray) -> Tensor:
+        """uint8 images (N, 3, H, W) as the model takes them, by the evaluation transform: float32 (N, 3, S, S)."""
+        return torch.stack([self.evaluation_transform(to_pil_image(torch.from_numpy(image))) for image in images])
+
+    def pictures_as_released(self, images: np.ndarray, seeds: np.ndarray) -> Tensor:
+        """The same by the training transform; what is cut out of an image depends on its seed alone."""
+        pictures = []
+        with torch.random.fork_rng(devices=[]):
+            for image, seed in zip(images, seeds.tolist(), strict=True):
+                torch.manual_seed(derived_seed(seed, "training transform"))
+                pictures.append(self.training_transform(to_pil_image(torch.from_numpy(image))))
+        return torch.stack(pictures)
+
+    def tokens(self, texts: Sequence[str]) -> Tensor:
+        """Tokens (N, length) of prompts. open_clip silently cuts a prompt that is too long; here it is refused."""
+        for text in texts:
+            count = len(self.tokenizer.encode(text)) + 2
+            if count > self.tokenizer.context_length:
+                raise LetheError(
+                    f"prompt '{text}' has {count} tokens, the alignment judge reads {self.tokenizer.context_length}",
+                    "shorten it, or take a judge with a longer text tower",
+                )
+        return self.tokenizer(list(texts))
+
+    @torch.inference_mode()
+    def embed_texts(self, texts: Sequence[str], device: torch.device, batch: int = 256) -> Tensor:
+        """Unit embeddings (N, d) of prompts, each distinct one embedded once."""
+        place = {text: number for number, text in enumerate(dict.fromkeys(texts))}
+        model, blocks = self.model.to(device), self.tokens(list(place)).split(batch)
+        distinct = torch.cat([model.encode_text(tokens.to(device), normalize=True) for tokens in blocks])
+        return distinct[[place[text] for text in texts]]
+
+    @torch.inference_mode()
+    def embed_pictures(self, pictures: Tensor, device: torch.device) -> Tensor:
+        """Unit embeddings (N, d) of what a transform made of images."""
+        return self.model.to(device).encode_image(pictures.to(device), normalize=True)
+
+
+def look(
+    alignment: Alignment,
+    images: np.ndarray,
+    texts: Sequence[str],
+    seeds: np.ndarray,
+    device: torch.device,
+    batch: int = 256,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cosines (N,) float32 of uint8 images (N, 3, H, W) with their texts, by the evaluation and by the training
+    transform; ``seeds`` (N,) are the images' own and decide what the latter cuts out."""
+    wanted = alignment.embed_texts(texts, device)
+    cosines: tuple[list[Tensor], list[Tensor]] = ([], [])
+    for start in range(0, len(images), batch):
+        rows = slice(start, start + batch)
+        pictures = alignment.pictures(images[rows]), alignment.pictures_as_released(images[rows], seeds[rows])
+        for found, seen in zip(cosines, pictures, strict=True):
+            found.append((alignment.embed_pictures(seen, device) * wanted[rows]).sum(1).float().cpu())
+    return torch.cat(cosines[0]).numpy(), torch.cat(cosines[1]).numpy()
+
+
+def save_alignment(folder: Path, alignment: Alignment, provenance: dict[str, Any]) -> None:
+    """Write the folder that ``open_clip.create_model_and_transforms("local-dir:FOLDER")`` reads."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in alignment.model.state_dict().items()}
+    with written_whole(folder / CONFIG) as temporary:
+        save_config_for_hf(alignment.model, temporary, alignment.config)
+    with written_whole(folder / WEIGHTS) as temporary:
+        save_file(tensors, temporary, metadata={"format": "pt", "lethe": json.dumps(provenance, sort_keys=True)})
+        order_metadata(temporary)
+
+
+def load_alignment(source: Path, architecture: str | None = None) -> tuple[Alignment, str]:
+    """The judge in the folder ``source``, or in a file of weights for an ``architecture`` that open_clip knows by name;
+    in evaluation mode, with what records call it. Nothing is fetched."""
+    if architecture is None:
+        for name in (CONFIG, WEIGHTS):
+            if not (source / name).is_file():
+                raise LetheError(f"{source / name}: no such file", "give a folder with an open_clip model")
+        alignment = _created(f"local-dir:{source}", source)
+        return alignment, read_provenance(source / WEIGHTS).get("judge", f"open_clip {source.name}")
+    if architecture not in open_clip.list_models():
+        raise LetheError(
+            f"open_clip knows no architecture '{architecture}'", nearest(architecture, open_clip.list_models())
+        )
+    if not source.is_file():
+        raise LetheError(f"{source}: no such file", f"give a file of weights for open_clip's {architecture}")
+    return _created(architecture, source), f"open_clip {architecture}"
+
+
+def weights_file(source: Path) -> Path:
+    """The file of weights of what :func:`load_alignment` takes."""
+    return source / WEIGHTS if source.is_dir() else source
+
+
+def untrained(config: dict[str, Any], folder: Path) -> Alignment:
+    """A model of open_clip's with random weights from torch's global generator; ``folder`` is to be a temporary one."""
+    (folder / CONFIG).write_text(json.dumps({"model_cfg": config}), encoding="utf-8")
+    return _created(f"local-dir:{folder}", folder, load_weights=False)
+
+
+def _created(name: str, source: Path, load_weights: bool = True) -> Alignment:
+    pretrained = None if name.startswith("local-dir:") else str(source)
+    try:
+        with _quiet():
+            model, training, evaluation = open_clip.create_model_and_transforms(
+                name, pretrained=pretrained, load_weights=load_weights
+            )
+            config = open_clip.get_model_config(name)
+            tokenizer = open_clip.get_tokenizer(name)
+    except Exception as error:  # open_clip raises many kinds, assertions among them
+        reason = str(error).partition("\n")[0]
+        raise LetheError(f"{source}: not a model that open_clip reads ({reason})", "make or fetch it again") from error
+    if not isinstance(tokenizer, SimpleTokenizer):
+        raise LetheError(f"{source}: its tokenizer is not CLIP's", "take a model with open_clip's own tokenizer")
+    return Alignment(model.eval(), config, tokenizer, training, evaluation)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without open_clip's warnings on the root logger, as that a model to be trained has no weights yet."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,81 @@
+"""The judges' outputs on the images of a text study's cell, as the measures need them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lethe.errors import LetheError, nearest
+from lethe.files import read_arrays
+from lethe.measures.attributes import Heads
+from lethe.measures.detections import Detections, of_images
+from lethe.prompt_images import PromptImages
+
+_ARRAYS = (
+    *("seeds", "rows", "similarity", "similarity_as_released"),
+    *("detection_image", "detection_part", "detection_score"),
+)
+_PROVENANCE = ("judges", "parts", "smallest_score", "images")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the judges say of N images, in the order of a plan.
+
+    ``similarity`` and ``similarity_as_released`` (N,) are cosines with the image's own prompt, under the evaluation and
+    under the training transform. ``attributes`` (N, A) is None where the study has no attribute judge; ``heads`` names
+    its columns and their classes, ``parts`` the detector's parts.
+    """
+
+    similarity: np.ndarray
+    similarity_as_released: np.ndarray
+    found: Detections
+    parts: Sequence[str]
+    attributes: np.ndarray | None
+    heads: Heads
+
+    def parts_of(self, names: Sequence[str]) -> list[int]:
+        """The numbers of the parts ``names``; of all parts for no name."""
+        for name in names:
+            if name not in self.parts:
+                raise LetheError(f"the detector has no part '{name}'", nearest(name, self.parts))
+        return [self.parts.index(name) for name in names or self.parts]
+
+
+def read_judged(path: Path, plan: PromptImages) -> tuple[Judged, dict[str, Any]]:
+    """The outputs on the images of ``plan`` and the provenance of the file; an image that is not there is an error."""
+    arrays, made = read_arrays(path)
+    for name, there in [*((name, arrays) for name in _ARRAYS), *((name, made) for name in _PROVENANCE)]:
+        if name not in there:
+            raise LetheError(f"{path}: it has no '{name}'", "make it with python -m lethe.judge text apply")
+    chosen = _places(path, plan, arrays["rows"], arrays["seeds"])
+    columns = (arrays[f"detection_{name}"] for name in ("image", "part", "score"))
+    judged = Judged(
+        similarity=arrays["similarity"][chosen],
+        similarity_as_released=arrays["similarity_as_released"][chosen],
+        found=of_images(Detections(*columns, len(arrays["rows"]), made["smallest_score"]), chosen),
+        parts=made["parts"],
+        attributes=arrays["attributes"][chosen] if "attributes" in arrays else None,
+        heads=dict(made.get("heads", ())),
+    )
+    return judged, made
+
+
+def _places(path: Path, plan: PromptImages, rows: np.ndarray, seeds: np.ndarray) -> np.ndarray:
+    """Where each image of the plan is in a file."""
+    images = list(zip(rows.tolist(), seeds.tolist(), strict=True))
+    place = {image: index for index, image in enumerate(images)}
+    if len(place) < len(images):
+        raise LetheError(f"{path}: two images have the same prompt and seed", "give each image file to the judge once")
+    wanted = list(zip(plan.rows.tolist(), plan.seeds.tolist(), strict=True))
+    if missing := [image for image in wanted if image not in place]:
+        row, seed = missing[0]
+        raise LetheError(
+            f"{path}: {len(missing)} of {len(wanted)} images are missing, as that of prompt row {row} with seed {seed}",
+            "sample the model again with these prompts and sampling settings, and judge its images",
+        )
+    return np.array([place[image] for image in wanted], dtype=np.int64)

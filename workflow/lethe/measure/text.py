@@ -1,0 +1,214 @@
+"""``python -m lethe.measure text``: the judges' raw outputs of one cell of a text study, as records."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lethe.errors import LetheError
+from lethe.files import write_rows
+from lethe.measure import add_cell, cell_of, rate_columns
+from lethe.measure.judged import Judged, read_judged
+from lethe.measures.alignment import alignment_difference, alignment_score
+from lethe.measures.attributes import kept, recognised
+from lethe.measures.bootstrap import Estimate, Resampled
+from lethe.measures.detections import count_by_part, threshold_curve
+from lethe.measures.rates import wilson
+from lethe.prompt_images import PromptImages, prompt_images
+from lethe.prompts import PromptRow, read_prompts
+from lethe.randomness import derived_seed
+from lethe.record import Record, write_records
+from lethe.settings.common import Settings
+from lethe.settings.measures import ConceptSeen, TextMeasureSettings
+from lethe.settings.options import add_options, from_options
+from lethe.settings.text_sampling import TextSamplingSettings
+
+SETS = ("retain_train", "retain_test", "forget_train", "forget_test")
+CURVE = ("prompts", "threshold", "detections", "detected")
+
+
+class _Options(Settings):
+    """What other stages' settings say of the images and of the target."""
+
+    sampling: TextSamplingSettings = TextSamplingSettings()
+    concept: ConceptSeen = ConceptSeen()
+
+
+class PromptSet(NamedTuple):
+    """K images of one prompt set: their places in the plan (K,), seeds (K,), what their prompts expect, and resamples
+    of the prompts."""
+
+    name: str
+    images: np.ndarray
+    seeds: np.ndarray
+    expects: list[dict[str, str]]
+    resampled: Resampled
+
+
+def prompt_sets(plan: PromptImages, prompts: Sequence[PromptRow], settings: TextMeasureSettings) -> Iterator[PromptSet]:
+    """The sets that have images, in the order of SETS; LetheError for one with too few prompts."""
+    set_of = np.array([prompts[row].set for row in plan.rows])
+    for name in SETS:
+        images = np.flatnonzero(set_of == name)
+        if not images.size:
+            continue
+        rows = plan.rows[images]
+        count = len(np.unique(rows))
+        if count < settings.minimum_prompts:
+            raise LetheError(
+                f"{name}: images of {count} prompts, fewer than minimum_prompts = {settings.minimum_prompts}",
+                "draw more (sampling: train_prompts; concept: train_pairs, test_pairs), or lower minimum_prompts",
+            )
+        seed = derived_seed(settings.bootstrap_seed, "bootstrap", name)
+        resampled = Resampled(rows, draws=settings.draws, seed=seed)
+        yield PromptSet(name, images, plan.seeds[images], [prompts[row].expects for row in rows], resampled)
+
+
+def measure(
+    judged: Judged,
+    base: Judged | None,
+    sets: Iterable[PromptSet],
+    settings: TextMeasureSettings,
+    concept: ConceptSeen,
+) -> list[dict[str, Any]]:
+    """The metrics of one cell, each a dictionary of a record's own columns, and under ``judged by`` the judge's name.
+
+    ``judged`` and ``base`` are of the same images, into which the ``sets`` point; ``base`` is None for the base itself.
+    """
+    return [
+        {"prompts": chosen.name, "image_seeds": f"{chosen.seeds.min()}-{chosen.seeds.max()}"} | metric
+        for chosen in sets
+        for metric in (
+            *_alignment(judged, base, chosen, settings),
+            *_detections(judged, chosen, settings, concept),
+            *_attributes(judged, chosen, settings, concept),
+        )
+    ]
+
+
+def _alignment(
+    judged: Judged, base: Judged | None, chosen: PromptSet, settings: TextMeasureSettings
+) -> Iterator[dict[str, Any]]:
+    images, prompts, confidence = chosen.images, chosen.resampled, settings.confidence
+    shared = {"judged by": "alignment", "features": "cosine, evaluation transform"}
+    score = alignment_score(judged.similarity[images], prompts, confidence)
+    yield {"metric": "AS"} | shared | _estimated(score, confidence)
+    if base is not None:
+        difference = alignment_difference(judged.similarity[images], base.similarity[images], prompts, confidence)
+        columns = _estimated(difference, confidence) | {"reference": "the base's images of the same prompts and seeds"}
+        yield {"metric": "AS_difference"} | shared | columns
+    released = alignment_score(judged.similarity_as_released[images], prompts, confidence)
+    columns = {"features": "cosine, training transform"} | _estimated(released, confidence)
+    yield {"metric": "AS_as_released"} | shared | columns
+
+
+def _detections(
+    judged: Judged, chosen: PromptSet, settings: TextMeasureSettings, concept: ConceptSeen
+) -> Iterator[dict[str, Any]]:
+    parts, confidence = judged.parts_of(concept.parts), settings.confidence
+    names = [judged.parts[part] for part in parts]
+    counts = count_by_part(judged.found, parts, settings.threshold)[chosen.images]
+    above = f"score > {settings.threshold:g}"
+    together = {"judged by": "detector", "features": f"{above}, {' '.join(names)}"}
+    total = chosen.resampled.total(counts.sum(axis=1), confidence)
+    yield {"metric": "detections"} | together | _estimated(total, confidence)
+    for name, count in zip(names, counts.T, strict=True):
+        columns = {"judged by": "detector", "features": above}
+        yield {"metric": f"count:{name}"} | columns | _estimated(chosen.resampled.total(count, confidence), confidence)
+    yield {"metric": "detected"} | together | _share(counts.any(axis=1), chosen, confidence)
+
+
+def _attributes(
+    judged: Judged, chosen: PromptSet, settings: TextMeasureSettings, concept: ConceptSeen
+) -> Iterator[dict[str, Any]]:
+    if judged.attributes is None:
+        if concept.attribute:
+            raise LetheError(
+                f"the concept is the attribute '{concept.attribute}', but no attribute judge has seen the images",
+                "judge them with one, or leave the concept's attribute empty",
+            )
+        return
+    attributes = judged.attributes[chosen.images]
+    shared = {"judged by": "attributes"}
+    for dimension, right in kept(attributes, judged.heads, chosen.expects).items():
+        columns = {"metric": f"kept:{dimension}", "features": "as the prompt says"}
+        yield shared | columns | _share(right, chosen, settings.confidence)
+    if concept.attribute:
+        seen = recognised(attributes, judged.heads, concept.attribute)
+        columns = {"metric": "recognised", "features": concept.attribute}
+        yield shared | columns | _share(seen, chosen, settings.confidence)
+
+
+def _share(mask: np.ndarray, chosen: PromptSet, confidence: float) -> dict[str, Any]:
+    columns = rate_columns(wilson(int(np.count_nonzero(mask)), mask.size, confidence), confidence)
+    if mask.size > chosen.resampled.count:
+        columns["interval"] += ", images of one prompt taken as independent"
+    return columns
+
+
+def _estimated(estimate: Estimate, confidence: float) -> dict[str, Any]:
+    has_interval = estimate.low is not None
+    return {
+        "value": estimate.value,
+        "low": estimate.low,
+        "high": estimate.high,
+        "interval": f"BCa bootstrap {100 * confidence:g} % over {estimate.clusters} prompts" if has_interval else "",
+        "n": estimate.n,
+        "control": None,
+        "control_n": None,
+        "reference": "",
+    }
+
+
+def main(arguments: argparse.Namespace) -> None:
+    settings = from_options(TextMeasureSettings, arguments)
+    options = from_options(_Options, arguments)
+    prompts = read_prompts(arguments.prompts)
+    plan = prompt_images(prompts, "measure", options.sampling)
+    judged, made = read_judged(arguments.judged, plan)
+    base, base_made = read_judged(arguments.base_judged, plan)
+    _check_same_protocol(arguments, made, base_made)
+    is_base = arguments.judged.samefile(arguments.base_judged)
+    sets = list(prompt_sets(plan, prompts, settings))
+    metrics = measure(judged, None if is_base else base, sets, settings, options.concept)
+    parts = judged.parts_of(options.concept.parts)
+    curve = [
+        {"prompts": chosen.name} | point._asdict()
+        for chosen in sets
+        for point in threshold_curve(judged.found, chosen.images, parts, settings.curve)
+    ]
+    common = cell_of(arguments) | {"sampler": made["images"]["sampler"]}
+    records = []
+    for metric in metrics:
+        judge = made["judges"][metric.pop("judged by")]
+        records.append(Record(**common, **metric, judge=judge["name"], judge_sha256=judge["sha256"]))
+    write_rows(arguments.threshold_curve, CURVE, curve)
+    write_records(arguments.output, records)
+
+
+def _check_same_protocol(arguments: argparse.Namespace, made: dict[str, Any], base_made: dict[str, Any]) -> None:
+    files = f"{arguments.judged} and {arguments.base_judged}"
+    if made["judges"] != base_made["judges"]:
+        raise LetheError(f"{files} were judged by different judges", "judge both with the same ones")
+    if made["images"]["settings"] != base_made["images"]["settings"]:
+        raise LetheError(f"the images of {files} were sampled differently", "sample both with the same settings")
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m lethe.measure text", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--judged", type=Path, required=True, help="the judges' outputs on the model's images")
+    parser.add_argument(
+        "--base-judged", type=Path, required=True, help="those on the base's images; the same file for the base itself"
+    )
+    parser.add_argument("--prompts", type=Path, required=True, help="prompts.csv of the target")
+    parser.add_argument("--target", required=True, help="the target, for the record")
+    parser.add_argument("--output", type=Path, required=True, help="csv file of records to write")
+    parser.add_argument("--threshold-curve", type=Path, required=True, help="csv file of counts by threshold to write")
+    add_options(parser, TextMeasureSettings)
+    add_options(parser, _Options)
+    add_cell(parser)
+    return parser

@@ -1,0 +1,192 @@
+"""Which tables and figures a preset has, and from which cells they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from lethe.code import modules_behind
+from lethe.config import ClassArtefacts, TextArtefacts
+from lethe.plan_study import Cell, StudyPlan
+from lethe.plan_text import TextPlan
+
+
+def code_of_artefact(module: str) -> list[Path]:
+    return modules_behind(f"lethe.artefacts.{module}")
+
+
+class ClassArtefactPlan:
+    """Table 1, Figure 2 and the figures beside them."""
+
+    def __init__(self, plan: StudyPlan, shown: ClassArtefacts) -> None:
+        self.plan, self.shown, self.study = plan, shown, shown.study
+
+    def tables(self) -> list[str]:
+        return ["table1", "paired"] if self.shown.pairs else ["table1"]
+
+    def figures(self) -> list[str]:
+        optional = {"trajectory": self.shown.trajectory, "samples": self.shown.samples}
+        return ["figure2", *(name for name, rows in optional.items() if rows)]
+
+    @property
+    def table1_rows(self) -> list[str]:
+        return list(self.shown.table1 or self.plan.study.variants)
+
+    @property
+    def compared(self) -> list[str]:
+        """The rows that take part in a paired comparison."""
+        return list(dict.fromkeys(name for pair in self.shown.pairs for name in pair))
+
+    @property
+    def figure2_cell(self) -> Cell:
+        return self._shown_cells([self.shown.figure2])[0]
+
+    @property
+    def figure2_title(self) -> str:
+        cell = self.figure2_cell
+        return f"{self.plan.study.title(cell.variant)}, {cell.study}, target {cell.target}"
+
+    @property
+    def sample_cells(self) -> list[Cell]:
+        return self._shown_cells(self.shown.samples)
+
+    @property
+    def trajectory_cells(self) -> list[Cell]:
+        return list(self.plan.cells(self.shown.trajectory))
+
+    def _shown_cells(self, variants: Iterable[str]) -> list[Cell]:
+        """The shown target's cell of each row, with its first seed."""
+        return [first_cell(self.plan, str(self.shown.shown_target), variant) for variant in variants]
+
+
+def first_cell(plan: StudyPlan, target: str, variant: str) -> Cell:
+    return Cell(plan.name, target, variant, plan.seeds_of(variant)[0])
+
+
+class TextArtefactPlan:
+    """Tables 2, 4, 5, 6 and 8, Figures 1, 3, 4, 5 and 8 to 11, the threshold curve and the cost of every row."""
+
+    def __init__(self, plan: TextPlan, shown: TextArtefacts) -> None:
+        self.plan, self.shown, self.study = plan, shown, shown.study
+
+    def tables(self) -> list[str]:
+        return [*self.alignment_tables, "table5", "table6", "cost"]
+
+    def figures(self) -> list[str]:
+        optional = {
+            "figure1": self.shown.figure1,
+            "figure3": self.shown.figure3,
+            "figure4": self.shown.figure4,
+            "threshold": self.shown.figure4,
+            "figure5": self.shown.figure5,
+        }
+        retained = [f"figure{8 + number}" for number in range(len(self.shown.retained))]
+        return [name for name, rows in optional.items() if rows] + retained
+
+    @property
+    def alignment_tables(self) -> dict[str, AlignmentTable]:
+        """Tables 2, 4 and 8 by name."""
+        study, shown = self.plan.study, self.shown
+        content = [] if shown.content is None else [shown.content]
+        tables = {"table2": self._alignment("table2", list(shown.table2 or study.variants), list(study.targets))}
+        if shown.table4:
+            tables["table4"] = self._alignment("table4", list(shown.table4), content)
+        if shown.table8:
+            settings = {name: study.method_settings(name) for name in shown.table8}
+            sizes = {name: getattr(given, "pairs", None) for name, given in settings.items()}
+            words = [f"{name}={size}" for name, size in sizes.items() if size is not None]
+            tables["table8"] = self._alignment("table8", list(shown.table8), content, ["--sizes", *words])
+        return tables
+
+    def _alignment(self, name: str, rows: list[str], targets: list[str], more: Sequence[str] = ()) -> AlignmentTable:
+        concepts = {target: self.plan.study.targets[target] for target in targets}
+        # A concept without parts of its own is none that the detector knows.
+        seen = [f"{target}=recognised" for target, c in concepts.items() if c.attribute and not c.parts]
+        published = [f"{target}={task}" for target, task in self.shown.published_as.items() if target in targets]
+        renamed = [f"{ours}={theirs}" for ours, theirs in self.shown.published_rows.get(name, {}).items()]
+        return AlignmentTable(
+            records=self.plan.records(rows, targets),
+            options=[
+                *("--variants", *self.plan.titled(rows)),
+                *("--targets", *(f"{target}={concept.title}" for target, concept in concepts.items())),
+                *(("--seen-by", *seen) if seen else ()),
+                *(("--published-as", *published) if published else ()),
+                *(("--published-rows", *renamed) if renamed else ()),
+                *more,
+            ],
+        )
+
+    @property
+    def detected_cells(self) -> list[Cell]:
+        """The cells of Figure 4 and of the threshold curve."""
+        return list(self.plan.cells(self.shown.figure4, [self.shown.content]))
+
+    @property
+    def grids(self) -> dict[str, Grid]:
+        """The figures that show images beside their prompts, by name."""
+        shown, content, style = self.shown, self.shown.content, self.shown.style
+        found: dict[str, Grid] = {}
+        if shown.figure1:
+            columns = [{content: of_content, style: of_style} for of_content, of_style in shown.figure1]
+            rows = [(target, part, 2) for target in (content, style) for part in ("forget_test", "retain_test")]
+            found["figure1"] = self._grid(columns, rows)
+        if shown.figure3:
+            found["figure3"] = self._grid([{content: name} for name in shown.figure3], [(content, "forget_test", 8)])
+        if shown.figure5:
+            rows = [(style, "forget_test", 4), (style, "retain_test", 4)]
+            found["figure5"] = self._grid([{style: name} for name in shown.figure5], rows)
+        for number, name in enumerate(shown.retained):
+            found[f"figure{8 + number}"] = self._grid([{content: name}], [(content, "retain_test", 16)], across=4)
+        return found
+
+    def _grid(
+        self, columns: Sequence[Mapping[str, str]], rows: Sequence[tuple[str, str, int]], across: int | None = None
+    ) -> Grid:
+        """``columns`` say which variant is shown for each target, ``rows`` which prompts: target, set, how many."""
+        study = self.plan.study
+        targets = list(dict.fromkeys(target for target, _, _ in rows))
+        cells = [first_cell(self.plan, t, column[t]) for t in targets for column in columns]
+        shards = [(cell, shard) for cell in dict.fromkeys(cells) for shard in self.plan.shards(cell)]
+        concepts = {target: study.targets[target] for target in targets}
+        fewest = {target: concept.test_pairs for target, concept in concepts.items()}
+        blurred = [target for target, concept in concepts.items() if concept.blur]
+        return Grid(
+            cells=[cell.name for cell, _ in shards],
+            images=[shard for _, shard in shards],
+            prompts={target: f"{self.plan.place(target)}/prompts.csv" for target in targets},
+            options=[
+                *("--rows", *(f"{target}:{part}:{min(count, fewest[target])}" for target, part, count in rows)),
+                *("--titles", *self.plan.titled(dict.fromkeys(cell.variant for cell in cells))),
+                *("--columns", *(self._column(column) for column in columns)),
+                *("--targets", *(f"{target}={concept.title}" for target, concept in concepts.items())),
+                *("--words", *(f"{target}={','.join(concept.words)}" for target, concept in concepts.items())),
+                *(("--blur", *blurred) if blurred else ()),
+                *(("--across", str(across)) if across else ()),
+            ],
+        )
+
+    def _column(self, column: Mapping[str, str]) -> str:
+        names = set(column.values())
+        if len(names) == 1:
+            return names.pop()
+        # Two rows of one family in a column, such as ESD-u and ESD-x: what their titles share, else both.
+        title = "/".join(dict.fromkeys(self.plan.study.title(name) for name in column.values()))
+        return f"{title}={','.join(f'{target}:{name}' for target, name in column.items())}"
+
+
+class AlignmentTable(NamedTuple):
+    """What a table of alignment scores is made from: record files, and the options of the command."""
+
+    records: list[str]
+    options: list[str]
+
+
+class Grid(NamedTuple):
+    """What a figure of images beside their prompts is made from: cells and their image files, one for one, the prompt
+    files of its targets, and the other options of the command."""
+
+    cells: list[str]
+    images: list[str]
+    prompts: dict[str, str]
+    options: list[str]

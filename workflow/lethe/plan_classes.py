@@ -1,0 +1,80 @@
+"""The jobs of a class study."""
+
+from __future__ import annotations
+
+import functools
+
+from lethe.config import CLASSES
+from lethe.image_plan import all_classes, one_target, shard_count
+from lethe.methods.method import Control
+from lethe.plan_study import ANY, Cell, Job, StudyPlan
+from lethe.settings.options import as_options
+
+
+class ClassPlan(StudyPlan):
+    """One set of images of the base serves every target, and D_r is drawn anew for each training seed."""
+
+    def images_of(self, cell: Cell) -> Cell:
+        return self.model_of(cell)
+
+    def shard_count(self, cell: Cell) -> int:
+        settings, classes = self.study.sampling, CLASSES[self.study.data.source]
+        target = self.images_of(cell).target
+        plan = all_classes(classes, settings) if target == ANY else one_target(int(target), classes, settings)
+        return shard_count(len(plan.seeds), settings.shard_images)
+
+    def sets_files(self, cell: Cell) -> list[str]:
+        if isinstance(self.study.method(cell.variant), Control):
+            return []
+        return [f"{self.root}/{self.name}/{cell.target}/sets/seed{cell.seed}.safetensors"]
+
+    def learned_from(self, cell: Cell) -> list[Job]:
+        return [self.sets(cell.target, cell.seed)] if self.sets_files(cell) else []
+
+    @functools.cache  # noqa: B019 - a plan lives as long as the process
+    def judge(self) -> Job:
+        return self.job("judge train", self._judge, self.on_device(as_options(self.study.judge)), self.data)
+
+    @functools.cache  # noqa: B019
+    def judged_data(self) -> Job:
+        return self.job("judge data", self._judge, self.on_device(""), self.judge(), self.data)
+
+    @functools.cache  # noqa: B019
+    def sets(self, target: str, seed: str) -> Job:
+        options = f"{as_options(self.study.sets)} --target {target} --seed {seed}"
+        return self.job("sets", self._module("sets"), options, self.data)
+
+    @functools.cache  # noqa: B019
+    def sample(self, cell: Cell) -> Job:
+        options = as_options(self.study.sampling)
+        if cell.target != ANY:
+            options += f" --target {cell.target}"
+        return self.job("sample", self._module("sample"), self.on_device(options), self.model(cell))
+
+    @functools.cache  # noqa: B019
+    def judged(self, cell: Cell) -> Job:
+        return self.job("judge images", self._judge, self.on_device(""), self.judge(), self.sample(cell))
+
+    @functools.cache  # noqa: B019
+    def measure(self, cell: Cell) -> Job:
+        settings = f"{as_options(self.study.measures)} {as_options(self.study.sampling, prefix='sampling.')}"
+        inputs = self.judged(self.images_of(cell)), self.judged_data()
+        return self.job("measure", self._module("measure"), f"{self.identity(cell)} {settings}", *inputs)
+
+    @property
+    def _judge(self) -> list[str]:
+        return self._module("judge")
+
+    def expected(self) -> dict[str, str]:
+        files, place = super().expected(), f"{self.root}/{self.name}"
+        files[f"{place}/judge/judge.safetensors"] = self.judge().fingerprint
+        for split in ("train", "test"):
+            files[f"{place}/data/judged_{split}.safetensors"] = self.judged_data().fingerprint
+        for cell in self.cells():
+            for sets in self.sets_files(cell):
+                files[sets] = self.sets(cell.target, cell.seed).fingerprint
+            images = self.images_of(cell)
+            files |= {shard: self.sample(images).fingerprint for shard in self.shards(cell)}
+            files[f"{self.folder(images)}/judged.safetensors"] = self.judged(images).fingerprint
+            files[f"{self.folder(cell)}/records.csv"] = self.measure(cell).fingerprint
+        return files

@@ -1,0 +1,211 @@
+"""What the plans of studies of both kinds share: cells, folders, and how a job's fingerprint is made."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from lethe.code import code_hash, modules_behind
+from lethe.config import Config
+from lethe.fingerprint import fingerprint
+from lethe.methods.method import Control
+from lethe.model_files import model_files, weights_of
+from lethe.models import DENOISERS
+from lethe.settings.options import as_options
+
+ANY = "any"
+
+
+class Cell(NamedTuple):
+    """One model, or one row's value for one target. ``target`` is a class or a concept's name, or ``any``."""
+
+    study: str
+    target: str
+    variant: str
+    seed: str
+
+    @property
+    def folder(self) -> str:
+        return f"{self.study}/{self.target}/{self.variant}/seed{self.seed}"
+
+    @property
+    def name(self) -> str:
+        return f"{self.variant}/{self.target}/{self.seed}"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a rule hands to its command: the options in full, and the modules the result depends on."""
+
+    options: str
+    fingerprint: str
+    code: tuple[Path, ...]
+
+    def __str__(self) -> str:
+        return f"{self.options} --fingerprint {self.fingerprint}"
+
+
+class StudyPlan:
+    """The jobs of one study. Each result's fingerprint holds those of the results it is made from."""
+
+    def __init__(self, config: Config, name: str) -> None:
+        self.config, self.name, self.study = config, name, config.studies[name]
+        self.kind = self.study.kind
+        self.root = f"results/{config.preset}"
+
+    # Cells
+
+    def cells(self, variants: Iterable[str] | None = None, targets: Iterable[str] | None = None) -> Iterator[Cell]:
+        """The cells that are measured, row by row: every target (and seed) of each variant."""
+        for variant in self.study.variants if variants is None else variants:
+            for target in self.study.targets_of(variant):
+                if targets is None or target in targets:
+                    for seed in self.seeds_of(variant):
+                        yield Cell(self.name, target, variant, seed)
+
+    def seeds_of(self, variant: str) -> list[str]:
+        method = self.study.method(variant)
+        seeds = self.study.seeds if not isinstance(method, Control) or method.seeded else self.study.seeds[:1]
+        return [str(seed) for seed in seeds]
+
+    def model_of(self, cell: Cell) -> Cell:
+        """The cell whose model a cell is about: itself, or one that serves every target."""
+        method = self.study.method(cell.variant)
+        serves_all = isinstance(method, Control) and not method.per_target
+        return cell._replace(target=ANY) if serves_all else cell
+
+    @property
+    def unlearned(self) -> list[Cell]:
+        """The cells with a model of their own that the unlearn stage makes."""
+        made = self.variants_made_by("unlearn")
+        return [cell for cell in self.cells(made) if self.model_of(cell) == cell]
+
+    def images_of(self, cell: Cell) -> Cell:
+        """The cell whose images a cell is about."""
+        raise NotImplementedError
+
+    def variants_made_by(self, stage: str) -> list[str]:
+        """The variants whose models the stage ``base`` or ``unlearn`` makes."""
+        methods = {name: self.study.method(name) for name in self.study.variants}
+        made_by = {name: m.made_by if isinstance(m, Control) else "unlearn" for name, m in methods.items()}
+        return [name for name, maker in made_by.items() if maker == stage]
+
+    # Files
+
+    def folder(self, cell: Cell) -> str:
+        return f"{self.root}/{cell.folder}"
+
+    def model_folder(self, cell: Cell) -> str:
+        """Where the model is that a cell is about."""
+        model = self.model_of(cell)
+        method = self.study.method(model.variant)
+        if isinstance(method, Control) and method.made_by == "nothing":
+            return f"{self.root}/{self.name}/base/model"
+        return f"{self.folder(model)}/model"
+
+    @property
+    def base_files(self) -> list[str]:
+        return [f"{self.root}/{self.name}/base/model/{name}" for name in model_files(self.kind)]
+
+    def model_inputs(self, cell: Cell) -> list[str]:
+        return [f"{self.model_folder(cell)}/{name}" for name in model_files(self.kind)]
+
+    def shards(self, cell: Cell) -> list[str]:
+        """The files of the image set that a cell is about."""
+        folder = self.folder(self.images_of(cell))
+        return [f"{folder}/images/shard{number:04d}.safetensors" for number in range(self.shard_count(cell))]
+
+    def shard_count(self, cell: Cell) -> int:
+        raise NotImplementedError
+
+    def sets_files(self, cell: Cell) -> list[str]:
+        """D_f and D_r of a cell, if it needs them."""
+        raise NotImplementedError
+
+    def embeddings_files(self, cell: Cell) -> list[str]:
+        """The embeddings of the prompts that a cell is about, where its study has prompts."""
+        return []
+
+    def prompts_files(self, cell: Cell) -> list[str]:
+        """The prompts that a cell is about, where its study has prompts."""
+        return []
+
+    def judged_file(self, cell: Cell) -> str:
+        """What the judges have seen in the images that a cell is about."""
+        return f"{self.folder(self.images_of(cell))}/judged.safetensors"
+
+    def records(self, variants: Iterable[str] | None = None, targets: Iterable[str] | None = None) -> list[str]:
+        return [f"{self.folder(cell)}/records.csv" for cell in self.cells(variants, targets)]
+
+    def trajectory(self, cell: Cell) -> str:
+        return f"{self.folder(cell)}/trajectory.csv"
+
+    def method_of(self, cell: Cell) -> str:
+        return self.study.variants[cell.variant].method
+
+    def titled(self, variants: Iterable[str]) -> list[str]:
+        return [f"{variant}={self.study.title(variant)}" for variant in variants]
+
+    # Jobs
+
+    @functools.cached_property
+    def data(self) -> Job:
+        return self.job("data", self._module("data"), as_options(self.study.data))
+
+    @functools.cache  # noqa: B019 - a plan lives as long as the process
+    def base(self, without: str | None = None) -> Job:
+        """``without`` None: the base. Else the control that never saw that class."""
+        options = as_options(self.study.base) + (f" --without {without}" if without is not None else "")
+        return self.job("base", self._module("base"), self.on_device(options), self.data)
+
+    @functools.cache  # noqa: B019
+    def unlearn(self, cell: Cell) -> Job:
+        name = self.method_of(cell)
+        options = f"--seed {cell.seed} {as_options(self.study.method_settings(cell.variant))}".strip()
+        modules = ["lethe.unlearn", f"lethe.methods.{name}", DENOISERS[self.kind][0]]
+        return self.job(
+            f"unlearn {self.kind} {name}", modules, self.on_device(options), self.base(), *self.learned_from(cell)
+        )
+
+    def learned_from(self, cell: Cell) -> list[Job]:
+        """The jobs that make what the unlearning of a cell reads beside the base."""
+        raise NotImplementedError
+
+    def model(self, cell: Cell) -> Job:
+        """The job that makes the model a cell is about, in whichever stage."""
+        model = self.model_of(cell)
+        method = self.study.method(model.variant)
+        if isinstance(method, Control) and method.made_by in ("nothing", "base"):
+            return self.base(None if method.made_by == "nothing" else model.target)
+        return self.unlearn(model)
+
+    def identity(self, cell: Cell) -> str:
+        """The options that tell a record what it is of."""
+        return (
+            f"--preset {self.config.preset} --study {self.name} --target {cell.target} --variant {cell.variant} "
+            f"--method {self.method_of(cell)} --seed {cell.seed}"
+        )
+
+    def on_device(self, options: str) -> str:
+        return f"{options} --device {self.config.compute.device}".strip()
+
+    def job(self, stage: str, modules: list[str], options: str, *inputs: Job) -> Job:
+        made_from = fingerprint(stage, options, code_hash(*modules), *(job.fingerprint for job in inputs))
+        return Job(options, made_from, tuple(modules_behind(*modules)))
+
+    def _module(self, stage: str) -> list[str]:
+        return [f"lethe.{stage}.{'classes' if self.kind == 'class' else 'text'}", f"lethe.{stage}.__main__"]
+
+    # Whole
+
+    def expected(self) -> dict[str, str]:
+        """Every result of the study that carries a fingerprint, with the one it should carry."""
+        place = f"{self.root}/{self.name}"
+        files = {f"{place}/data/{split}.safetensors": self.data.fingerprint for split in ("train", "test")}
+        files[f"{place}/base/model/{weights_of(self.kind)}"] = self.base().fingerprint
+        for cell in self.cells():
+            files[f"{self.model_folder(cell)}/{weights_of(self.kind)}"] = self.model(cell).fingerprint
+        return files

@@ -1,0 +1,132 @@
+"""The jobs of a text study."""
+
+from __future__ import annotations
+
+import functools
+import shlex
+
+from lethe.image_plan import shard_count
+from lethe.methods.method import Control
+from lethe.plan_study import ANY, Cell, Job, StudyPlan
+from lethe.prompt_images import image_count
+from lethe.settings.measures import ConceptSeen
+from lethe.settings.options import as_options
+
+JUDGES = ("alignment", "detector", "attributes")
+
+
+class TextPlan(StudyPlan):
+    """Every target has prompts of its own; the base draws the images that the methods learn from, once."""
+
+    def images_of(self, cell: Cell) -> Cell:
+        return cell
+
+    def shard_count(self, cell: Cell) -> int:
+        return self._shards("measure", cell.target)
+
+    def training_shards(self, target: str, strategy: str) -> list[str]:
+        """The base's images that the sets of one strategy are made from."""
+        folder = f"{self.place(target)}/sets/{strategy}"
+        return [f"{folder}/shard{number:04d}.safetensors" for number in range(self._shards(strategy, target))]
+
+    def _shards(self, purpose: str, target: str) -> int:
+        settings = self.study.sampling
+        return shard_count(image_count(self.study.targets[target], purpose, settings), settings.shard_images)
+
+    def place(self, target: str) -> str:
+        return f"{self.root}/{self.name}/{target}"
+
+    def strategy_of(self, cell: Cell) -> str | None:
+        """How the sets are drawn that a cell learns from; None where it needs none."""
+        method = self.study.method(cell.variant)
+        if isinstance(method, Control) or not method.recipe("text").needs_sets:
+            return None
+        return self.study.method_settings(cell.variant).strategy
+
+    def sets_files(self, cell: Cell) -> list[str]:
+        strategy = self.strategy_of(cell)
+        return [] if strategy is None else [f"{self.place(cell.target)}/sets/{strategy}.safetensors"]
+
+    def embeddings_files(self, cell: Cell) -> list[str]:
+        """The prompts' embeddings, where a cell's method reads them: a control does not."""
+        return [] if cell.target == ANY else [f"{self.place(cell.target)}/embeddings.safetensors"]
+
+    def prompts_files(self, cell: Cell) -> list[str]:
+        return [f"{self.place(cell.target)}/prompts.csv"]
+
+    def threshold_file(self, cell: Cell) -> str:
+        return f"{self.folder(cell)}/threshold.csv"
+
+    def learned_from(self, cell: Cell) -> list[Job]:
+        strategy = self.strategy_of(cell)
+        embeddings = [] if cell.target == ANY else [self.embeddings(cell.target)]
+        return embeddings + ([] if strategy is None else [self.sets(cell.target, strategy)])
+
+    @functools.cache  # noqa: B019 - a plan lives as long as the process
+    def prompts(self, target: str) -> Job:
+        return self.job("prompts", ["lethe.prompts"], as_options(self.study.targets[target]))
+
+    @functools.cache  # noqa: B019
+    def embeddings(self, target: str) -> Job:
+        concept = self.study.targets[target]
+        options = self.on_device(f"--target {target} --concept-prompt={shlex.quote(concept.prompt)}")
+        return self.job("embed", self._module("sets"), options, self.base(), self.prompts(target))
+
+    @functools.cache  # noqa: B019
+    def training_images(self, target: str, strategy: str) -> Job:
+        """What of the sampling settings decides how an image is drawn, decides this too."""
+        options = self.on_device(f"--purpose {strategy} {as_options(self.study.sampling)}")
+        return self.job("training images", self._module("sample"), options, self.base(), self.embeddings(target))
+
+    @functools.cache  # noqa: B019
+    def sets(self, target: str, strategy: str) -> Job:
+        options = self.on_device(f"--target {target} --batch {self.study.sampling.kernel_batch}")
+        return self.job("encode", self._module("sets"), options, self.training_images(target, strategy))
+
+    @functools.cache  # noqa: B019
+    def judge(self, name: str) -> Job:
+        options = self.on_device(as_options(getattr(self.study.judges, name)))
+        return self.job(f"judge {name}", self._module("judge"), options, self.data)
+
+    @functools.cache  # noqa: B019
+    def sample(self, cell: Cell) -> Job:
+        options = self.on_device(as_options(self.study.sampling))
+        return self.job("sample", self._module("sample"), options, self.model(cell), self.embeddings(cell.target))
+
+    @functools.cache  # noqa: B019
+    def judged(self, cell: Cell) -> Job:
+        judges = [self.judge(name) for name in JUDGES]
+        return self.job("judge images", self._module("judge"), self.on_device(""), *judges, self.sample(cell))
+
+    @functools.cache  # noqa: B019
+    def measure(self, cell: Cell) -> Job:
+        concept = self.study.targets[cell.target]
+        seen = ConceptSeen(parts=concept.parts, attribute=concept.attribute)
+        settings = (
+            as_options(self.study.measures),
+            as_options(self.study.sampling, prefix="sampling."),
+            as_options(seen, prefix="concept."),
+        )
+        options = " ".join((self.identity(cell), *settings))
+        inputs = self.judged(cell), self.judged(self.base_cell(cell.target))
+        return self.job("measure", self._module("measure"), options, *inputs)
+
+    def base_cell(self, target: str) -> Cell:
+        """The cell of the untouched base, which every other is compared with."""
+        name = next(name for name in self.study.variants if self.study.variants[name].method == "base")
+        return Cell(self.name, target, name, self.seeds_of(name)[0])
+
+    def expected(self) -> dict[str, str]:
+        files = super().expected()
+        for cell in self.cells():
+            place = self.place(cell.target)
+            files[f"{place}/embeddings.safetensors"] = self.embeddings(cell.target).fingerprint
+            strategy = self.strategy_of(cell)
+            if strategy is not None:
+                images = self.training_images(cell.target, strategy).fingerprint
+                files |= dict.fromkeys(self.training_shards(cell.target, strategy), images)
+                files[f"{place}/sets/{strategy}.safetensors"] = self.sets(cell.target, strategy).fingerprint
+            files |= {shard: self.sample(cell).fingerprint for shard in self.shards(cell)}
+            files[f"{self.folder(cell)}/judged.safetensors"] = self.judged(cell).fingerprint
+            files[f"{self.folder(cell)}/records.csv"] = self.measure(cell).fingerprint
+        return files

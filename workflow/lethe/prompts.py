@@ -1,0 +1,193 @@
+"""The prompts of a text study: ``python -m lethe.prompts`` writes the forget and retain prompts of one concept.
+
+The rule is the RGD paper's (section 3, appendix D). Sentences are drawn without repetition from the grid of templates
+and words; the concept's word is drawn on top. A retain prompt is the forget prompt without that word (and its space);
+where the concept has ``others``, retain prompts are sentences drawn on their own, with one of them in its place. The
+article stays "A" whatever follows, as in the paper's published files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import random
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lethe.cli import command
+from lethe.errors import LetheError, nearest
+from lethe.files import write_rows
+from lethe.randomness import derived_seed
+from lethe.settings.concept import LEAVABLE, SLOT, Concept, load_concept
+from lethe.settings.options import add_options, from_options
+
+SETS = ("forget_train", "retain_train", "forget_test", "retain_test", "forget_uniform", "retain_uniform")
+
+
+class PromptRow(NamedTuple):
+    """A row of a prompt file: the ``number`` of its pair in its ``set``, and what it says besides the concept."""
+
+    set: str
+    number: int
+    prompt: str
+    expects: dict[str, str]
+
+
+class _Sentence(NamedTuple):
+    """A template and a word for each of its dimensions; as a prompt it comes with these words, its expectations."""
+
+    template: str
+    words: dict[str, str]
+
+    def naming(self, name: str) -> tuple[str, dict[str, str]]:
+        return self.template.format(**self.words, **{SLOT: name}), self.words
+
+    def leaving_out(self) -> tuple[str, dict[str, str]]:
+        return LEAVABLE.sub("", self.template).format(**self.words), self.words
+
+
+def prompt_rows(concept: Concept) -> list[PromptRow]:
+    """All prompts of a concept, set after set. More pairs only add rows: the first n of any draw are the draw of n."""
+    rows: list[PromptRow] = []
+    for part in ("train", "test"):
+        for side, prompts in zip(("forget", "retain"), _sides(concept, part), strict=True):
+            rows += [PromptRow(f"{side}_{part}", number, *prompt) for number, prompt in enumerate(prompts)]
+    rows += [PromptRow(name, 0, prompt, {}) for name, prompt in zip(SETS[4:], concept.uniform, strict=True)]
+    _check_no_repetition(rows)
+    return rows
+
+
+def _sides(concept: Concept, part: str) -> tuple[list[tuple[str, dict[str, str]]], list[tuple[str, dict[str, str]]]]:
+    """Forget prompts and retain prompts, each with what it says besides the concept."""
+    if not concept.others:
+        pairs = list(_drawn(concept, part, "both", concept.words))
+        return [sentence.naming(word) for sentence, word in pairs], [sentence.leaving_out() for sentence, _ in pairs]
+    forget = [sentence.naming(word) for sentence, word in _drawn(concept, part, "forget", concept.words)]
+    retain = [sentence.naming(other) for sentence, other in _drawn(concept, part, "retain", concept.others)]
+    return forget, retain
+
+
+def _drawn(concept: Concept, part: str, side: str, names: tuple[str, ...]) -> Iterator[tuple[_Sentence, str]]:
+    """As many sentences as there are pairs, none twice, each with a name drawn for it."""
+    source = random.Random(derived_seed(concept.seed, "prompts", part, side, "names"))
+    seed = derived_seed(concept.seed, "prompts", part, side, "sentences")
+    for cell in permuted(concept.grid_size(part), concept.pairs(part), seed):
+        yield _sentence_at(concept, part, cell), source.choice(names)
+
+
+def permuted(size: int, count: int, seed: int) -> Iterator[int]:
+    """The first ``count`` of a random permutation of range(size), at a cost that does not depend on ``size``.
+
+    Fisher and Yates' shuffle that remembers only the places it has touched; a longer draw begins with the shorter.
+    """
+    source = random.Random(seed)  # integers of any size: grids outgrow numpy's
+    moved: dict[int, int] = {}
+    for place in range(count):
+        other = source.randrange(place, size)
+        yield moved.get(other, other)
+        moved[other] = moved.pop(place, place)
+
+
+def _sentence_at(concept: Concept, part: str, cell: int) -> _Sentence:
+    """The sentence with number ``cell`` of the grid: its digits say which template and which word of each dimension."""
+    cell, choice = divmod(cell, len(concept.sentences))
+    template, words = concept.sentences[choice], {}
+    for dimension, choices in concept.vocabulary(part).items():
+        cell, choice = divmod(cell, len(choices))
+        words[dimension] = choices[choice]
+    return _Sentence(template, words)
+
+
+def _check_no_repetition(rows: Iterable[PromptRow]) -> None:
+    seen: dict[tuple[str, str], int] = {}
+    for row in rows:
+        first = seen.setdefault((row.set, row.prompt), row.number)
+        if first != row.number:
+            raise LetheError(
+                f"{row.set}: numbers {first} and {row.number} are the same prompt, '{row.prompt}'",
+                "reword the sentences or words that read alike once the slots are filled",
+            )
+
+
+def write_prompts(path: str | Path, rows: Iterable[PromptRow]) -> None:
+    lines = [row._asdict() | {"expects": json.dumps(row.expects, ensure_ascii=False, sort_keys=True)} for row in rows]
+    write_rows(path, PromptRow._fields, lines)
+
+
+def read_prompts(path: str | Path) -> list[PromptRow]:
+    """Read what :func:`write_prompts` wrote, in its order. Errors name the file, the line and the value."""
+    rows = []
+    try:
+        with Path(path).open(newline="", encoding="utf-8") as stream:
+            lines = csv.DictReader(stream, strict=True)
+            if tuple(lines.fieldnames or ()) != PromptRow._fields:
+                raise ValueError(f"its columns are not {', '.join(PromptRow._fields)}")
+            for line in lines:
+                try:
+                    rows.append(_row_of(line))
+                except ValueError as error:
+                    raise ValueError(f"line {lines.line_num}: {error}") from None
+        _check_sets(rows)
+        _check_no_repetition(rows)
+    except FileNotFoundError:
+        raise LetheError(f"{path}: no such prompt file", "make it with python -m lethe.prompts") from None
+    except (ValueError, csv.Error) as error:
+        raise LetheError(f"{path}: {error}", "make it again with python -m lethe.prompts") from None
+    except LetheError as error:
+        raise LetheError(f"{path}: {error.problem}", error.remedy) from None
+    return rows
+
+
+def _row_of(line: dict[str, Any]) -> PromptRow:
+    if None in line or None in line.values():
+        raise ValueError(f"it does not have {len(PromptRow._fields)} columns")
+    if line["set"] not in SETS:
+        raise ValueError(f"there is no set '{line['set']}'; {nearest(line['set'], SETS)}")
+    if not line["number"].isdecimal():
+        raise ValueError(f"number '{line['number']}' is not a count")
+    if not line["prompt"]:
+        raise ValueError("the prompt is empty")
+    try:
+        expects = json.loads(line["expects"])
+    except json.JSONDecodeError as error:
+        raise ValueError(f"expects '{line['expects']}' is not JSON ({error})") from None
+    if not isinstance(expects, dict) or not all(isinstance(words, str) for words in expects.values()):
+        raise ValueError(f"expects '{line['expects']}' is not an object of words by dimension")
+    return PromptRow(line["set"], int(line["number"]), line["prompt"], expects)
+
+
+def _check_sets(rows: list[PromptRow]) -> None:
+    """Every set is there, numbered from 0, and a forget set is as large as its retain set."""
+    numbers = {name: [row.number for row in rows if row.set == name] for name in SETS}
+    for name, found in numbers.items():
+        if found != list(range(len(found))) or not found:
+            raise ValueError(f"the rows of {name} are not numbered 0, 1, 2, ... ({len(found)} rows)")
+    for forget, retain in zip(SETS[::2], SETS[1::2], strict=True):
+        if len(numbers[forget]) != len(numbers[retain]):
+            raise ValueError(f"{len(numbers[forget])} rows of {forget}, but {len(numbers[retain])} of {retain}")
+
+
+def add_concept(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--concept", type=Path, metavar="YAML", help="file with what is not given as an option")
+    add_options(parser, Concept)
+
+
+def concept_of(arguments: argparse.Namespace) -> Concept:
+    return from_options(Concept, arguments, load_concept(arguments.concept) if arguments.concept else None)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    write_prompts(arguments.output, prompt_rows(concept_of(arguments)))
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m lethe.prompts", description=__doc__, allow_abbrev=False)
+    add_concept(parser)
+    parser.add_argument("--output", type=Path, required=True, help="csv file to write")
+    return parser
+
+
+if __name__ == "__main__":
+    command(parser(), main)

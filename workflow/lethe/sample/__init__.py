@@ -1,0 +1,65 @@
+"""The sample stage: image sets, drawn once from a model and shared by every judge and figure."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from lethe.cli import provenance
+from lethe.device import choose_device
+from lethe.environment import allowed_threads
+from lethe.files import write_arrays
+from lethe.models.denoiser import Denoiser
+from lethe.settings.common import Settings
+from lethe.settings.options import from_options
+from lethe.training import use_threads
+
+Chosen = TypeVar("Chosen", bound=Settings)
+Model = TypeVar("Model", bound=Denoiser, covariant=True)
+
+
+class Loadable(Protocol[Model]):
+    """A class of Denoiser, which reads its folders itself."""
+
+    def load(self, folder: Path, device: torch.device) -> Model: ...
+
+
+def begin(kind: Loadable[Model], settings: type[Chosen], arguments: argparse.Namespace) -> tuple[Chosen, Model]:
+    """The settings and the model of a sampling command."""
+    chosen = from_options(settings, arguments)
+    use_threads()
+    return chosen, kind.load(arguments.model, choose_device(arguments.device))
+
+
+def write_images(
+    model: Denoiser,
+    settings: Any,
+    arguments: argparse.Namespace,
+    *,
+    seeds: np.ndarray,
+    conditions: torch.Tensor,
+    columns: Mapping[str, np.ndarray],
+    sampler: str,
+    **more: Any,
+) -> None:
+    """Draw one image for each seed and write them, with ``columns`` of the same length, as one shard."""
+    with tqdm(total=len(seeds), desc="sample", unit="image", disable=None) as bar:
+        images = model.sample(seeds.tolist(), conditions, settings, bar.update)
+    threads = allowed_threads()
+    record = provenance(
+        "sample",
+        settings,
+        arguments,
+        shard=arguments.shard,
+        sampler=f"{sampler}, kernel batch {settings.kernel_batch}, {model.device.type}, "
+        f"{threads} thread{'s' if threads > 1 else ''}",
+        **more,
+    )
+    integers = {name: np.asarray(array, np.int64) for name, array in {"seeds": seeds, **columns}.items()}
+    write_arrays(arguments.output, {"images": images.numpy(), **integers}, record)

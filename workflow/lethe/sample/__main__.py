@@ -1,0 +1,8 @@
+"""The sample stage: one shard of a model's image set."""
+
+from __future__ import annotations
+
+from lethe.cli import dispatch
+
+if __name__ == "__main__":
+    dispatch("lethe.sample", __doc__, {"class": "lethe.sample.classes", "text": "lethe.sample.text"})

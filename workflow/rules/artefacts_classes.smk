@@ -1,0 +1,173 @@
+"""In: records, trajectories, image sets of a class study. Out: its tables and figures, each a target by its name."""
+
+
+rule table1:
+    input:
+        code=code_of_artefact("table1"),
+        records=plan.classes.plan.records(plan.classes.table1_rows),
+        published="workflow/published/paper_values.csv",
+    output:
+        csv=report(
+            f"{plan.root}/tables/table1.csv",
+            caption="../report/table1.rst",
+            category="Tables",
+            labels={"what": "Table 1"},
+        ),
+        markdown=f"{plan.root}/tables/table1.md",
+        tex=f"{plan.root}/tables/table1.tex",
+    log:
+        f"{plan.root}/logs/tables/table1.log",
+    benchmark:
+        f"{plan.root}/benchmarks/tables/table1.jsonl"
+    localrule: True
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        variants=plan.classes.plan.titled(plan.classes.table1_rows),
+        study=plan.classes.shown.study,
+    message:
+        "table1: {output.markdown}"
+    shell:
+        "python -m lethe.artefacts table1 --records {input.records} --variants {params.variants:q}"
+        " --published {input.published} --study {params.study}"
+        " --csv {output.csv} --markdown {output.markdown} --tex {output.tex} > {log} 2>&1"
+
+
+rule paired:
+    input:
+        code=code_of_artefact("paired"),
+        records=plan.classes.plan.records(plan.classes.compared),
+    output:
+        csv=report(
+            f"{plan.root}/tables/paired.csv",
+            caption="../report/paired.rst",
+            category="Tables",
+            labels={"what": "Paired comparisons"},
+        ),
+        markdown=f"{plan.root}/tables/paired.md",
+        tex=f"{plan.root}/tables/paired.tex",
+    log:
+        f"{plan.root}/logs/tables/paired.log",
+    benchmark:
+        f"{plan.root}/benchmarks/tables/paired.jsonl"
+    localrule: True
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        pairs=[f"{first}:{second}" for first, second in plan.classes.shown.pairs],
+        titles=plan.classes.plan.titled(plan.classes.compared),
+    message:
+        "paired: {output.markdown}"
+    shell:
+        "python -m lethe.artefacts paired --records {input.records} --pairs {params.pairs} --titles {params.titles:q}"
+        " --csv {output.csv} --markdown {output.markdown} --tex {output.tex} 2>&1 | tee {log}"
+
+
+rule figure2:
+    input:
+        code=code_of_artefact("figure2"),
+        trajectory=plan.classes.plan.trajectory(plan.classes.figure2_cell),
+    output:
+        pdf=f"{plan.root}/figures/figure2.pdf",
+        png=report(
+            f"{plan.root}/figures/figure2.png",
+            caption="../report/figure2.rst",
+            category="Figures",
+            labels={"what": "Figure 2"},
+        ),
+    log:
+        f"{plan.root}/logs/figures/figure2.log",
+    benchmark:
+        f"{plan.root}/benchmarks/figures/figure2.jsonl"
+    localrule: True
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        title=plan.classes.figure2_title,
+    message:
+        "figure2: {output.pdf}"
+    shell:
+        "python -m lethe.artefacts figure2 --trajectory {input.trajectory} --title {params.title:q}"
+        " --pdf {output.pdf} --png {output.png} > {log} 2>&1"
+
+
+rule trajectory:
+    input:
+        code=code_of_artefact("trajectory"),
+        trajectories=[plan.classes.plan.trajectory(cell) for cell in plan.classes.trajectory_cells],
+    output:
+        pdf=f"{plan.root}/figures/trajectory.pdf",
+        png=report(
+            f"{plan.root}/figures/trajectory.png",
+            caption="../report/trajectory.rst",
+            category="Figures",
+            labels={"what": "Trajectory"},
+        ),
+        csv=f"{plan.root}/figures/trajectory.csv",
+    log:
+        f"{plan.root}/logs/figures/trajectory.log",
+    benchmark:
+        f"{plan.root}/benchmarks/figures/trajectory.jsonl"
+    localrule: True
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        cells=[cell.name for cell in plan.classes.trajectory_cells],
+        titles=plan.classes.plan.titled(plan.classes.shown.trajectory),
+    message:
+        "trajectory: {output.pdf}"
+    shell:
+        "python -m lethe.artefacts trajectory --cells {params.cells} --trajectories {input.trajectories}"
+        " --titles {params.titles:q} --pdf {output.pdf} --png {output.png} --csv {output.csv} > {log} 2>&1"
+
+
+rule samples:
+    input:
+        code=code_of_artefact("samples"),
+        images=[plan.classes.plan.shards(cell)[0] for cell in plan.classes.sample_cells],
+        real=f"{plan.root}/{plan.classes.shown.study}/data/test.safetensors",
+    output:
+        pdf=f"{plan.root}/figures/samples.pdf",
+        png=report(
+            f"{plan.root}/figures/samples.png",
+            caption="../report/samples.rst",
+            category="Figures",
+            labels={"what": "Samples"},
+        ),
+    log:
+        f"{plan.root}/logs/figures/samples.log",
+    benchmark:
+        f"{plan.root}/benchmarks/figures/samples.jsonl"
+    localrule: True
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        cells=[cell.variant for cell in plan.classes.sample_cells],
+        titles=plan.classes.plan.titled(plan.classes.shown.samples),
+        target=plan.classes.shown.shown_target,
+    message:
+        "samples: {output.pdf}"
+    shell:
+        "python -m lethe.artefacts samples --cells {params.cells} --images {input.images}"
+        " --titles {params.titles:q} --real {input.real} --target {params.target}"
+        " --pdf {output.pdf} --png {output.png} > {log} 2>&1"

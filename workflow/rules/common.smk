@@ -1,0 +1,10 @@
+"""What several rule files use."""
+
+from lethe.code import modules_behind
+from lethe.model_files import model_files
+from lethe.plan_artefacts import code_of_artefact
+
+
+def model_output(folder, kind):
+    """Every file of a model folder, as outputs that must not be empty."""
+    return [ensure(f"{folder}/{name}", non_empty=True) for name in model_files(kind)]
