@@ -6,8 +6,9 @@ from types import ModuleType
 
 PAIRS = 8
 SMALL_BASE = (
-    "--vae-widths 8,16 --vae-steps 40 --vae-batch 16 --text-encoder-width 16 --text-encoder-layers 1 "
-    "--text-encoder-heads 2 --unet-widths 8,16 --unet-heads 2 --steps 80 --batch 16 --learning-rate 5e-3 --ema 0.9"
+    "--vae-widths 8,16 --vae-steps 80 --vae-batch 16 --vae-learning-rate 1e-2 --text-encoder-width 16 "
+    "--text-encoder-layers 1 --text-encoder-heads 2 --unet-widths 8,16 --unet-heads 2 --steps 80 --batch 16 "
+    "--learning-rate 5e-3 --ema 0.9"
 )
 FEW_STEPS = "--steps 6 --kernel-batch 4 --shard-images 5 --guidance 3"
 

@@ -1,4 +1,4 @@
-"""What every method must do to a model of classes, whichever they are: a new file in lethe/methods is tested here at once."""
+"""What every method must do to a model of classes, whichever they are: a new file in lethe/methods is tested here."""
 
 from __future__ import annotations
 

@@ -55,16 +55,56 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         ("studies.digits.variants.base", {"method": "base", "settings": {"steps": 1}}, r"it has no settings"),
         ("studies.digits.targets", [3, 11], r"targets: 11 is no class of digits \(0 to 9\)"),
         ("studies.digits.targets", [3, 3], r"names something twice"),
-        ("studies.digits.variants.rg", {"method": "rg", "targets": [12]}, r"variants\.rg\.targets: 12 is no class"),
+        ("studies.digits.variants.rg", {"method": "rg", "targets": [12]}, r"variants\.rg\.targets: '12' is no target"),
         ("studies.digits.sampling.steps", 1, r"sampling\.steps: .* \(is 1\)"),
         ("studies.digits.sampling.sigma_min", 90.0, r"sigma_min = 90.0 is not below sigma_max"),
-        ("artefacts.study", "digit", r"no study 'digit'; did you mean 'digits'"),
-        ("artefacts.samples", ["rgdd"], r"artefacts\.samples: .* did you mean 'rgd'"),
-        ("artefacts.figure2", "finetune", r"artefacts\.figure2: 'finetune' has no pair of gradients"),
-        ("artefacts.shown_target", 5, r"shown_target: 5 is not a target of 'retrained'; choose one of \[1, 3, 8\]"),
+        ("artefacts.classes.study", "digit", r"no study 'digit'; did you mean 'digits'"),
+        ("artefacts.classes.study", "shapes", r"classes\.study: 'shapes' is a study of kind text, not class"),
+        ("artefacts.classes.samples", ["rgdd"], r"artefacts\.classes\.samples: .* did you mean 'rgd'"),
+        ("artefacts.classes.figure2", "finetune", r"classes\.figure2: 'finetune' has no pair of gradients"),
+        ("artefacts.classes.trajectory", ["base"], r"classes\.trajectory: 'base' has no pair of gradients"),
+        ("artefacts.classes.shown_target", 5, r"shown_target: 5 is not a target of 'retrained'; choose one of 1, 3, 8"),
+        ("studies.digits.kind", "txt", r"studies\.digits\.kind: say class or text"),
+        (
+            "studies.digits.variants.rgd",
+            {"method": "esd"},
+            r"variants\.rgd\.method: ESD is not for studies of kind class: it steers away",
+        ),
     ],
 )
 def test_a_fault_is_named_with_its_remedy(path, value, message):
+    with pytest.raises(LetheError, match=message):
+        load_config(changed(path, value))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("studies.shapes.judge", {}, r"studies\.shapes\.judge: there is no such key; did you mean 'judges'"),
+        ("studies.shapes.base.unet.width", [8], r"shapes\.base\.unet\.width: .* did you mean 'widths'"),
+        ("studies.shapes.base.unet.widths", [8], r"shapes\.base\.unet: attention has 2 entries for 1 widths"),
+        ("studies.shapes.targets.stripes.word", ["striped"], r"targets\.stripes\.word: .* did you mean 'words'"),
+        ("studies.shapes.targets.stripes.train", {"colour": ["red"]}, r"stripes: test\.\w+: train has no such dim"),
+        ("studies.shapes.targets.any", "stripes", r"targets\.any: this name is taken"),
+        ("studies.shapes.variants.rgd.targets", ["stripe"], r"'stripe' is no target .*; did you mean 'stripes'"),
+        ("studies.shapes.variants.base", {"method": "rgd"}, r"no row is the base, .*add base: {method: base}"),
+        ("studies.shapes.variants.rgd.settings", {"pairs": 97}, r"rgd\.settings\.pairs: 97, but targets\..* is 96"),
+        ("studies.shapes.variants.esd.settings", {"pairs": 8}, r"settings\.pairs: esd has no such setting"),
+        ("studies.shapes.variants.rgd", {"method": "retrained"}, r"Retrained is not for studies of kind text"),
+        ("studies.shapes.variants.finetune.settings", {"as_released": True}, "finetune has no defect to reproduce"),
+        ("studies.shapes.measures.threshold", 1.0, r"measures\.threshold: .* \(is 1.0\)"),
+        ("artefacts.text.study", "digits", r"text\.study: 'digits' is a study of kind class, not text"),
+        ("artefacts.text.content", "stripe", r"text\.content: 'stripe' is no target .*; did you mean 'stripes'"),
+        ("artefacts.text.published_as", {"stripe": "nudity"}, r"published_as\.stripe: 'stripe' is no target"),
+        ("artefacts.text.table8", ["rgd_40"], r"text\.table8: .* no variant 'rgd_40'; did you mean 'rgd_400'"),
+        ("artefacts.text.figure5", ["esd_u"], r"text\.style: van_gogh is not a target of 'esd_u'"),
+        ("artefacts.text.style", None, r"text\.style: some artefact shows 'base' for it; name a target"),
+        ("artefacts.text.retained", ["base"] * 5, r"text\.retained: .* at most 4"),
+    ],
+)
+def test_a_fault_in_a_text_study_is_named_with_its_remedy(path, value, message):
+    if path.endswith(".any"):
+        value = MINIATURE["studies"]["shapes"]["targets"][value]
     with pytest.raises(LetheError, match=message):
         load_config(changed(path, value))
 
@@ -84,6 +124,22 @@ def test_settings_of_a_row_go_before_the_studys_and_these_before_the_methods():
     assert settings.learning_rate == MINIATURE["studies"]["digits"]["unlearn"]["learning_rate"], "the study's"
     assert settings.truncation == 0.1, "the method's default: the paper's alpha"
     assert settings.retain_weight == 5.0, "the method's default: the paper's lambda"
+
+
+def test_a_row_has_the_settings_of_its_kind_of_study():
+    studies = load_config(MINIATURE).studies
+    classes, text = (studies[name].method_settings("rgd") for name in ("digits", "shapes"))
+    assert (classes.truncation, classes.retain_weight) == (0.1, 5.0)
+    assert (text.truncation, text.retain_weight) == (1.5, 1.6)
+    assert "pairs" not in type(classes).model_fields
+    assert text.strategy == "diversified"
+
+
+def test_a_row_is_of_the_studys_targets_or_of_its_own():
+    study = load_config(MINIATURE).studies["shapes"]
+    assert study.targets_of("rgd") == ("stripes", "van_gogh")
+    assert study.targets_of("esd_x") == ("van_gogh",)
+    assert load_config(MINIATURE).studies["digits"].targets_of("retrained") == ("1", "3", "8")
 
 
 def test_a_missing_key_is_named():

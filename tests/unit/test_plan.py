@@ -3,44 +3,77 @@
 from __future__ import annotations
 
 import copy
+import re
 from pathlib import Path
+from typing import Any
 
+import pytest
 import yaml
 
 from lethe.config import load_config
-from lethe.plan import Cell, Plan
+from lethe.errors import LetheError
+from lethe.model_files import model_files
+from lethe.plan import ANY, Cell, Plan
 
 MINIATURE = yaml.safe_load((Path(__file__).parents[2] / "config.yaml").read_text())
 
 
-def plan_of(**study_changes) -> Plan:
+def plan_of(study: str = "digits", **study_changes: Any) -> Plan:
     values = copy.deepcopy(MINIATURE)
-    values["studies"]["digits"].update(study_changes)
+    values["studies"][study].update(study_changes)
     return Plan(load_config(values))
 
 
+def variants_with(study: str, **rows: dict[str, Any]) -> dict[str, Any]:
+    return {**MINIATURE["studies"][study]["variants"], **rows}
+
+
+def changed(before: Plan, after: Plan) -> set[str]:
+    """The results that a change makes stale; it plans the same files."""
+    old, new = before.expected(), after.expected()
+    assert old.keys() == new.keys()
+    return {path for path in old if old[path] != new[path]}
+
+
 def test_seeds_are_an_axis_of_the_methods_and_not_of_a_control_that_has_none():
-    one, three = plan_of(), plan_of(seeds=[0, 1, 2])
-    count = {name: len(list(plan.cells("digits", ["rgd"]))) for name, plan in (("one", one), ("three", three))}
-    assert count == {"one": 10, "three": 30}
-    assert len(list(three.cells("digits", ["base"]))) == 10
-    assert len(list(three.cells("digits", ["retrained"]))) == 3
+    one, three = plan_of().studies["digits"], plan_of(seeds=[0, 1, 2]).studies["digits"]
+    assert [len(list(plan.cells(["rgd"]))) for plan in (one, three)] == [10, 30]
+    assert len(list(three.cells(["base"]))) == 10
+    assert len(list(three.cells(["retrained"]))) == 3
 
 
-def test_the_base_is_sampled_once_for_all_targets():
-    plan = plan_of()
-    models = plan.models("digits")
-    assert models.count(Cell("digits", "any", "base", "0")) == 1
-    assert len(models) == 5 * 10 + 3 + 2
+def test_the_base_is_sampled_once_for_all_classes():
+    plan = plan_of().studies["digits"]
+    sampled = [plan.images_of(cell) for cell in plan.cells()]
+    assert sampled.count(Cell("digits", ANY, "base", "0")) == 10
+    assert len(set(sampled)) == 5 * 10 + 3 + 2
+
+
+def test_the_base_is_sampled_once_for_each_concept():
+    plan = plan_of().studies["shapes"]
+    base = list(plan.cells(["base"]))
+    assert [plan.images_of(cell).folder for cell in base] == ["shapes/stripes/base/seed0", "shapes/van_gogh/base/seed0"]
+    assert {plan.model_folder(cell) for cell in base} == {"results/miniature/shapes/base/model"}
+    assert {plan.base_cell(cell.target) for cell in plan.cells()} == set(base)
 
 
 def test_a_setting_changes_the_fingerprints_of_what_follows_and_of_nothing_else():
-    values = copy.deepcopy(MINIATURE["studies"]["digits"]["variants"])
-    values["salun"] = {"method": "salun", "settings": {"learning_rate": 0.5}}
-    before, after = plan_of().expected(), plan_of(variants=values).expected()
-    changed = {path for path in before if before[path] != after[path]}
-    assert before.keys() == after.keys()
-    assert changed == {path for path in before if "/salun/" in path}
+    row = {"method": "salun", "settings": {"learning_rate": 0.5}}
+    before = plan_of()
+    after = plan_of(variants=variants_with("digits", salun=row))
+    assert changed(before, after) == {path for path in before.expected() if "/digits/" in path and "/salun/" in path}
+    row = {"method": "rgd", "settings": {"pairs": 63}}
+    after = plan_of("shapes", variants=variants_with("shapes", rgd=row))
+    assert changed(before, after) == {path for path in before.expected() if "/shapes/" in path and "/rgd/" in path}
+
+
+def test_a_concept_changes_what_is_made_for_it_and_nothing_else():
+    targets = copy.deepcopy(MINIATURE["studies"]["shapes"]["targets"])
+    targets["stripes"]["words"] = ["striped"]
+    before = plan_of()
+    stale = changed(before, plan_of("shapes", targets=targets))
+    # All but a control's model, which no concept goes into.
+    assert stale == {path for path in before.expected() if "/stripes/" in path}
 
 
 def test_threads_memory_and_other_targets_change_no_fingerprint():
@@ -54,6 +87,78 @@ def test_threads_memory_and_other_targets_change_no_fingerprint():
 
 def test_big_sets_are_drawn_in_shards():
     sampling = {**MINIATURE["studies"]["digits"]["sampling"], "shard_images": 100}
-    shards = plan_of(sampling=sampling).shards(Cell("digits", "3", "rgd", "0"))
+    shards = plan_of(sampling=sampling).studies["digits"].shards(Cell("digits", "3", "rgd", "0"))
     assert len(shards) == 5  # 100 + 9 * 36 images
     assert shards[-1].endswith("images/shard0004.safetensors")
+
+
+def test_big_sets_of_prompts_are_drawn_in_shards():
+    sampling = {**MINIATURE["studies"]["shapes"]["sampling"], "shard_images": 50}
+    plan = plan_of("shapes", sampling=sampling).studies["shapes"]
+    # Three images of each of 16 prompts of the four sets; one of each of 96 training prompts, twice.
+    assert len(plan.shards(Cell("shapes", "stripes", "rgd", "0"))) == 4
+    assert len(plan.training_shards("stripes", "diversified")) == 4
+    assert len(plan.training_shards("stripes", "uniform")) == 4
+
+
+def test_a_cell_reads_what_its_method_learns_from():
+    plan = plan_of().studies["shapes"]
+    place = "results/miniature/shapes/stripes"
+    for variant, sets in {
+        "rgd": [f"{place}/sets/diversified.safetensors"],
+        "rgd_400": [f"{place}/sets/diversified.safetensors"],
+        "rg": [f"{place}/sets/uniform.safetensors"],
+        "esd": [],
+        "base": [],
+    }.items():
+        assert plan.sets_files(Cell("shapes", "stripes", variant, "0")) == sets
+    assert plan.embeddings_files(Cell("shapes", "stripes", "esd", "0")) == [f"{place}/embeddings.safetensors"]
+    assert plan.embeddings_files(Cell("shapes", ANY, "destroyed", "0")) == []
+    classes = plan_of().studies["digits"]
+    assert classes.sets_files(Cell("digits", "3", "rgd", "0")) == ["results/miniature/digits/3/sets/seed0.safetensors"]
+    assert classes.sets_files(Cell("digits", "3", "retrained", "0")) == []
+
+
+@pytest.mark.parametrize(("study", "kind"), [("digits", "class"), ("shapes", "text")])
+def test_a_model_is_all_its_files(study, kind):
+    plan = plan_of().studies[study]
+    for cell, folder in (
+        (Cell(study, "3", "base", "0"), f"results/miniature/{study}/base/model"),
+        (Cell(study, "3", "rgd", "0"), f"results/miniature/{study}/3/rgd/seed0/model"),
+        (Cell(study, "3", "destroyed", "0"), f"results/miniature/{study}/any/destroyed/seed0/model"),
+    ):
+        assert plan.model_inputs(cell) == [f"{folder}/{name}" for name in model_files(kind)]
+
+
+def test_every_unlearned_model_has_a_card_and_no_other_has():
+    cards = plan_of().cards()
+    assert len(set(cards)) == len(cards)
+    assert "results/miniature/digits/3/rgd/seed0/model/README.md" in cards
+    assert "results/miniature/shapes/van_gogh/esd_x/seed0/model/README.md" in cards
+    assert not [card for card in cards if "/base/" in card or "/retrained/" in card or "/any/" in card]
+
+
+def test_wildcards_of_the_rules_match_what_there_is():
+    plan = plan_of()
+    assert (plan.studies_of("class"), plan.studies_of("text")) == ("digits", "shapes")
+    for pattern, yes, no in (
+        (plan.targets, ["3", "12", "stripes", "van_gogh", "any"], ["base", "stripe", ""]),
+        (plan.variants_made_by("base"), ["retrained"], ["base", "rgd", "destroyed"]),
+        (plan.variants_made_by("unlearn"), ["rgd", "rgd_400", "destroyed"], ["base", "retrained", "rgd_4"]),
+    ):
+        assert all(re.fullmatch(pattern, word) for word in yes)
+        assert not any(re.fullmatch(pattern, word) for word in no)
+    # A preset without a kind of study matches nothing, rather than everything.
+    values = copy.deepcopy(MINIATURE)
+    del values["studies"]["shapes"], values["artefacts"]["text"]
+    nothing = Plan(load_config(values)).studies_of("text")
+    assert not any(re.fullmatch(nothing, word) for word in ("", "digits", "shapes"))
+
+
+def test_a_cell_that_is_not_there_is_named_with_the_nearest():
+    plan = plan_of()
+    with pytest.raises(LetheError, match=r"no study 'digit'\n.*did you mean 'digits'"):
+        plan.cell_of(Cell("digit", "3", "rgd", "0"))
+    with pytest.raises(LetheError, match=r"study digits has no variant 'rgdd'\n.*did you mean 'rgd'"):
+        plan.cell_of(Cell("digits", "3", "rgdd", "0"))
+    assert plan.cell_of(Cell("digits", "3", "rgd", "0")) == Cell("digits", "3", "rgd", "0")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +15,10 @@ import lethe.sets.text
 import lethe.unlearn
 from lethe.errors import LetheError
 from lethe.files import read_arrays, write_arrays
-from lethe.methods.method import Batch
 from lethe.models.prompts import embed_prompts
 from lethe.prompts import PromptRow, read_prompts, write_prompts
-from lethe.sets import Sets, read_sets
+from lethe.sets import read_sets
 from lethe.sets.text import pairs_in_order
-from lethe.unlearn import _Side
 
 pytest_plugins = ["text_models"]
 
@@ -196,21 +193,6 @@ def test_embeddings_of_another_target_are_refused(text_study, tmp_path):
     write_arrays(tmp_path / "embeddings", arrays, record | {"target": "van_gogh"})
     with pytest.raises(LetheError, match=r"stripes.*van_gogh"):
         read_sets(text_study / "diversified", tmp_path / "embeddings")
-
-
-def test_a_batch_has_the_prompts_of_its_images_and_of_their_partners(text_model, text_sets: Sets):
-    rows = np.array([5, 0, 5])
-    forget = Batch(generator=torch.Generator(), **_Side(text_model, text_sets, "forget").rows(rows))
-    retain = Batch(generator=torch.Generator(), **_Side(text_model, text_sets, "retain").rows(rows))
-    assert torch.equal(forget.clean, torch.from_numpy(text_sets.forget_clean[rows]))
-    assert torch.equal(forget.conditions, torch.from_numpy(text_sets.table[text_sets.forget_conditions[rows]]))
-    assert torch.equal(forget.partners, retain.conditions)
-    assert retain.partners is None
-    assert torch.equal(
-        _Side(text_model, text_sets, "retain").empty[0], torch.from_numpy(text_sets.table[text_sets.empty])
-    )
-    shorter = replace(text_sets, retain_conditions=text_sets.retain_conditions[:3])
-    assert _Side(text_model, shorter, "forget").rows(rows)["partners"] is None
 
 
 @pytest.mark.parametrize("method", ["rgd", "salun", "esd"])

@@ -29,8 +29,8 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 @pytest.fixture
 def batch(text_sets: Sets) -> Batch:
-    """Four of D_f with their partners."""
-    table = torch.from_numpy(text_sets.table)
+    """Four of D_f with their partners, whose prompts are further apart than the small base has learned to see."""
+    table = torch.randn(text_sets.table.shape, generator=seeded(3))
     return Batch(
         clean=torch.from_numpy(text_sets.forget_clean[:4]),
         conditions=table[text_sets.forget_conditions[:4]],
@@ -330,6 +330,35 @@ def test_a_row_of_d_f_meets_its_partner_in_every_step(text_model, text_sets, nam
     order = [row for rows in seen["forget"] for row in rows]
     assert sorted(order) == sorted(3 * list(range(8)))
     assert (order == 3 * list(range(8))) == as_released
+
+
+def test_a_batch_has_the_prompts_of_its_images_and_of_their_partners(text_model, text_sets):
+    """SalUn's two sides draw on their own; its forget prompts know their partners all the same."""
+    recipe, settings = salun(steps=4)
+    seen: dict[str, list[Batch]] = {"forget": [], "retain": []}
+
+    def watched(side, objective):
+        def watching(model, batch, settings):
+            seen[side].append(batch)
+            return objective(model, batch, settings)
+
+        return watching
+
+    watching = replace(recipe, **{side: watched(side, getattr(recipe, side)) for side in seen}, mask=None)
+    unlearn(text_model, method_named("salun"), watching, settings, text_sets, 0, ResumableState(None, ""))
+    orders: dict[str, list[int]] = {"forget": [], "retain": []}
+    for side in seen:
+        known = [image.tobytes() for image in getattr(text_sets, f"{side}_clean")]
+        for batch in seen[side]:
+            rows = [known.index(image.numpy().tobytes()) for image in batch.clean]
+            orders[side] += rows
+            expected = text_sets.table[getattr(text_sets, f"{side}_conditions")[rows]]
+            np.testing.assert_array_equal(batch.conditions.numpy(), expected)
+            np.testing.assert_array_equal(batch.empty.numpy(), text_sets.table[[text_sets.empty]])
+            if side == "forget":
+                partners = text_sets.table[text_sets.retain_conditions[rows]]
+                np.testing.assert_array_equal(batch.partners.numpy(), partners)
+    assert orders["forget"] != orders["retain"]
 
 
 def test_sets_of_two_sizes_cannot_be_paired(text_model, text_sets):

@@ -14,6 +14,14 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+# The tables and figures of each study of the smoke preset.
+ARTEFACTS = {
+    "digits": {"table1", "paired", "figure2", "trajectory", "samples"},
+    "shapes": {
+        *("table2", "table4", "table5", "table6", "table8", "cost"),
+        *("figure1", "figure3", "figure4", "figure5", "figure8", "figure9", "threshold"),
+    },
+}
 _LEFT_BEHIND = shutil.ignore_patterns(".git", ".venv", ".snakemake", "results", "__pycache__", "*.egg-info", ".*_cache")
 
 
@@ -50,6 +58,12 @@ class Checkout:
         after = change(before)
         assert after != before, f"the edit of {name} changed nothing"
         path.write_text(after)
+
+
+def of_study(study: str, planned: list[str]) -> list[str]:
+    """The jobs that make something of one study of the smoke preset, its tables and figures too."""
+    made = re.compile(rf"\b{study}\b|/({'|'.join(ARTEFACTS[study])})\.")
+    return [job for job in planned if made.search(job)]
 
 
 def _copy_of_repository(place: Path) -> Checkout:

@@ -18,15 +18,21 @@ def test_readme_example(made):
     (made.path / place).write_text(source)
     made.edit("workflow/presets/smoke.yaml", lambda text: text.replace("      destroyed:", f"{line}      destroyed:"))
 
-    planned = made.planned()
-    assert planned == [
-        "judge: digits 3 mgda, seed 0",
-        "measure: digits 3 mgda, seed 0",
-        "sample: digits 3 mgda, seed 0, shard 0000",
-        "table1: results/smoke/tables/table1.md",
-        "unlearn: mgda forgets digits 3, seed 0",
-    ]
+    targets = ["digits 3", "shapes stripes", "shapes van_gogh"]
+    cells = [f"{target} mgda, seed 0" for target in targets]
+    assert made.planned() == sorted(
+        [
+            *(f"{job}: {cell}" for job in ("judge", "measure", "card") for cell in cells),
+            *(f"sample: {cell}, shard 0000" for cell in cells),
+            *(f"sample: {cell}, shard 0001" for cell in cells[1:]),
+            *(f"unlearn: mgda forgets {target}, seed 0" for target in targets),
+            "table1: results/smoke/tables/table1.md",
+            "table: results/smoke/tables/table2.md",
+            "cost: results/smoke/tables/cost.md",
+        ]
+    )
     made.run()
-    with (made.path / "results/smoke/tables/table1.csv").open() as stream:
-        assert "mgda" in [row["variant"] for row in csv.DictReader(stream)]
+    for table in ("table1", "table2", "cost"):
+        with (made.path / f"results/smoke/tables/{table}.csv").open() as stream:
+            assert "mgda" in [row["variant"] for row in csv.DictReader(stream)]
     assert made.planned() == []

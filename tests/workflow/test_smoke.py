@@ -10,21 +10,32 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY
+from conftest import ARTEFACTS, REPOSITORY
+from safetensors.numpy import load_file
 
+from lethe.artefacts.typeset import NOTHING
 from lethe.record import read_records
 
 pytestmark = pytest.mark.workflow
 
+# The text study's cells: target and variant.
+CELLS = {
+    *(("stripes", variant) for variant in ("base", "salun", "rg", "rgd", "rgd_400", "destroyed")),
+    *(("van_gogh", variant) for variant in ("base", "esd_x", "rgd")),
+}
+
 
 def test_every_table_and_figure_is_made(finished):
-    results = finished.path / "results/smoke"
-    for name in ("table1", "paired"):
-        for kind in ("csv", "md", "tex"):
-            assert (results / f"tables/{name}.{kind}").stat().st_size > 0
-    for name in ("figure2", "trajectory", "samples"):
-        assert (results / f"figures/{name}.pdf").read_bytes().startswith(b"%PDF")
-        assert (results / f"figures/{name}.png").read_bytes().startswith(b"\x89PNG")
+    tables = list((finished.path / "results/smoke/tables").iterdir())
+    figures = list((finished.path / "results/smoke/figures").iterdir())
+    assert {path.stem for path in tables + figures} == ARTEFACTS["digits"] | ARTEFACTS["shapes"]
+    for path in tables:
+        assert path.stat().st_size > 0
+        assert {path.with_suffix(kind) for kind in (".csv", ".md", ".tex")} <= set(tables)
+    beginnings = {".pdf": b"%PDF", ".png": b"\x89PNG"}
+    for path in figures:
+        assert path.read_bytes().startswith(beginnings.get(path.suffix, b"variant"))
+        assert {path.with_suffix(kind) for kind in beginnings} <= set(figures)
 
 
 def test_records_carry_their_protocol(finished):
@@ -53,6 +64,63 @@ def test_records_carry_their_protocol(finished):
     assert destroyed["RA"] < 0.3
 
 
+def test_records_of_a_text_study_carry_their_protocol(finished):
+    records = read_records(sorted(finished.path.glob("results/smoke/shapes/*/*/seed0/records.csv")))
+    assert {(record.target, record.variant) for record in records} == CELLS
+    for record in records:
+        assert record.judge_sha256
+        assert record.sampler.startswith("PNDM")
+        assert record.fingerprint
+        assert record.n == 4
+        assert record.low is None or record.low <= record.value <= record.high
+    compared = {(record.target, record.variant) for record in records if record.metric == "AS_difference"}
+    assert compared == {cell for cell in CELLS if cell[1] != "base"}, "all are compared with the base"
+    recognised = {record.features for record in records if record.metric == "recognised"}
+    assert recognised == {"pattern=striped", "style=Vincent van Gogh"}
+
+
+def test_no_image_is_both_learned_from_and_measured(finished):
+    for target, strategies in (("stripes", ("diversified", "uniform")), ("van_gogh", ("diversified",))):
+        place = finished.path / "results/smoke/shapes" / target
+        measured = {cell: _seeds(f"{cell[1]}/seed0/images", place) for cell in CELLS if cell[0] == target}
+        learned = [_seeds(f"sets/{strategy}", place) for strategy in strategies]
+        assert len({tuple(seeds) for seeds in measured.values()}) == 1, "models are compared image by image"
+        seeds = sum(learned, next(iter(measured.values())))
+        assert len(seeds) == 16 + 8 * len(strategies) == len(set(seeds))
+
+
+def _seeds(folder: str, place: Path) -> list[int]:
+    shards = [load_file(path)["seeds"] for path in sorted((place / folder).glob("shard*.safetensors"))]
+    return [int(seed) for shard in shards for seed in shard]
+
+
+def test_every_unlearned_model_has_a_card_with_its_numbers(finished):
+    cards = sorted((finished.path / "results/smoke").glob("*/*/*/seed*/model/README.md"))
+    unlearned = {cell for cell in CELLS if cell[1] not in ("base", "destroyed")}
+    unlearned |= {("3", variant) for variant in ("salun", "graddiff", "rg", "rgd")}
+    assert {(card.parts[-5], card.parts[-4]) for card in cards} == unlearned
+    for card in cards:
+        text = card.read_text()
+        for record in read_records([card.parents[1] / "records.csv"]):
+            assert f"| {record.metric} | {record.prompts} | {record.value:.4g} |" in text
+
+
+def test_table2_has_a_dash_where_a_variant_has_no_such_target(finished):
+    place = finished.path / "results/smoke/tables"
+    with (place / "table2.csv").open() as stream:
+        assert {(row["target"], row["variant"]) for row in csv.DictReader(stream) if row["mean"]} == CELLS
+    lines = [re.findall(r"[^|]+", line) for line in (place / "table2.md").read_text().splitlines() if line[:1] == "|"]
+    rows = {cells[0].strip(" *"): [cell.strip() for cell in cells[2:]] for cells in lines[3:]}
+    assert list(rows) == ["Base", "ESD-x", "SalUn", "RG (uniform)", "RGD", "RGD 400", "Destroyed"]
+    # For each target: AS of ours on two sets, of the paper's on two, then what is left of the concept and of the rest.
+    for target, first in (("stripes", 0), ("van_gogh", 6)):
+        for variant, title in (("base", "Base"), ("esd_x", "ESD-x"), ("salun", "SalUn"), ("rgd", "RGD")):
+            ours = [rows[title][first + column] for column in (0, 1, 4, 5)]
+            is_measured = [re.search(r"\d", cell) is not None for cell in ours]
+            assert is_measured == [(target, variant) in CELLS] * 4
+            assert is_measured[0] or ours == [NOTHING] * 4
+
+
 def test_table_has_a_row_for_each_variant_and_the_papers_values(finished):
     with (finished.path / "results/smoke/tables/table1.csv").open() as stream:
         rows = list(csv.DictReader(stream))
@@ -72,9 +140,10 @@ def test_results_verify(finished):
 
 def test_plain_snakemake_plans_the_miniature(fresh):
     planned = fresh.planned(preset="miniature")
-    assert sum(job.startswith("unlearn: rgd") for job in planned) == 10
+    assert sum(job.startswith("unlearn: rgd forgets digits") for job in planned) == 10
+    assert sum(job.startswith("unlearn: rgd forgets shapes") for job in planned) == 2
     assert sum(job.startswith("retrained:") for job in planned) == 3
-    assert sum(job.startswith("sample:") for job in planned) == 10 * 5 + 3 + 2
+    assert sum(job.startswith("sample: digits") for job in planned) == 10 * 5 + 3 + 2
 
 
 def test_a_figure_is_asked_for_by_name(fresh):

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
@@ -72,6 +72,9 @@ class Variant(Settings):
         default_factory=dict,
         description="What differs from the method's defaults (see `python -m lethe.unlearn KIND METHOD --help`).",
     )
+    settings_for: dict[str, dict[str, bool | int | float | str | None]] = Field(
+        default_factory=dict, description="By target, what differs from `settings` there."
+    )
     targets: Annotated[tuple[int | str, ...], Field(min_length=1), AfterValidator(_without_repetition)] | None = Field(
         None, description="Targets of this row only; those of the study otherwise."
     )
@@ -80,9 +83,10 @@ class Variant(Settings):
 class StudyRows:
     """What studies of both kinds can do with their rows. Not itself settings: each kind lists its keys in its order."""
 
-    kind: Kind
-    unlearn: UnlearnSettings
-    variants: dict[str, Variant]
+    if TYPE_CHECKING:
+        kind: Kind
+        unlearn: UnlearnSettings
+        variants: dict[str, Variant]
 
     def target_names(self) -> tuple[str, ...]:
         """The targets of the study as the words that stand in paths."""
@@ -103,7 +107,11 @@ class StudyRows:
                     f"variants.{name}.method: there is no method '{variant.method}'; "
                     f"{nearest(variant.method, method_names())}"
                 )
-            self.method_settings(name)
+            for target in variant.settings_for:
+                if target not in self.targets_of(name):
+                    self.unknown_target(f"variants.{name}.settings_for", target)
+            for target in (None, *self.targets_of(name)):
+                self.method_settings(name, target)
 
     def unknown_target(self, where: str, target: object) -> None:
         raise ValueError(f"{where}: '{target}' is no target of the study; {nearest(str(target), self.target_names())}")
@@ -111,24 +119,26 @@ class StudyRows:
     def method(self, variant: str) -> Method | Control:
         return method_named(self.variants[variant].method)
 
-    def method_settings(self, variant: str) -> Settings:
-        """The settings of a row: the method's defaults, then what the study shares, then the row's own."""
+    def method_settings(self, variant: str, target: str | None = None) -> Settings:
+        """The settings of a row: the method's defaults, then what the study shares, then the row's own, then those for
+        this target."""
         chosen, method = self.variants[variant], self.method(variant)
+        own = chosen.settings | chosen.settings_for.get(target or "", {})
         try:
             settings = settings_of(method, self.kind)
         except LetheError as error:
             raise ValueError(f"variants.{variant}.method: {error.problem}") from None
         known = settings.model_fields
-        for key in chosen.settings:
+        for key in own:
             if key not in known:
                 choices = nearest(key, known) if known else "it has no settings"
                 raise ValueError(f"variants.{variant}.settings.{key}: {chosen.method} has no such setting; {choices}")
         defective = isinstance(method, Method) and method.recipe(self.kind).has_released_defects
-        if chosen.settings.get("as_released") and not defective:
+        if own.get("as_released") and not defective:
             raise ValueError(f"variants.{variant}.settings.as_released: {chosen.method} has no defect to reproduce")
         shared = {key: value for key, value in self.unlearn.model_dump(exclude_none=True).items() if key in known}
         try:
-            return settings.model_validate(shared | chosen.settings)
+            return settings.model_validate(shared | own)
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(str(part) for part in first["loc"])
@@ -196,8 +206,8 @@ class TextStudy(Settings, StudyRows):
                 "variants: no row is the base, which the others are compared with; add base: {method: base}"
             )
         for name in self.variants:
-            pairs = getattr(self.method_settings(name), "pairs", None)
             for target in self.targets_of(name):
+                pairs = getattr(self.method_settings(name, target), "pairs", None)
                 if pairs is not None and pairs > self.targets[target].train_pairs:
                     raise ValueError(
                         f"variants.{name}.settings.pairs: {pairs}, but targets.{target}.train_pairs is "

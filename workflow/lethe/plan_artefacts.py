@@ -93,9 +93,10 @@ class TextArtefactPlan:
         if shown.table4:
             tables["table4"] = self._alignment("table4", list(shown.table4), content)
         if shown.table8:
-            settings = {name: study.method_settings(name) for name in shown.table8}
-            sizes = {name: getattr(given, "pairs", None) for name, given in settings.items()}
-            words = [f"{name}={size}" for name, size in sizes.items() if size is not None]
+            settings = {name: study.method_settings(name, shown.content) for name in shown.table8}
+            every = study.targets[shown.content].train_pairs
+            sizes = {name: given.pairs or every for name, given in settings.items() if hasattr(given, "pairs")}
+            words = [f"{name}={size}" for name, size in sizes.items()]
             tables["table8"] = self._alignment("table8", list(shown.table8), content, ["--sizes", *words])
         return tables
 

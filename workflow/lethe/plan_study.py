@@ -164,7 +164,7 @@ class StudyPlan:
     @functools.cache  # noqa: B019
     def unlearn(self, cell: Cell) -> Job:
         name = self.method_of(cell)
-        options = f"--seed {cell.seed} {as_options(self.study.method_settings(cell.variant))}".strip()
+        options = f"--seed {cell.seed} {as_options(self.study.method_settings(cell.variant, cell.target))}".strip()
         modules = ["lethe.unlearn", f"lethe.methods.{name}", DENOISERS[self.kind][0]]
         return self.job(
             f"unlearn {self.kind} {name}", modules, self.on_device(options), self.base(), *self.learned_from(cell)

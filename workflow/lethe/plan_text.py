@@ -41,7 +41,7 @@ class TextPlan(StudyPlan):
         method = self.study.method(cell.variant)
         if isinstance(method, Control) or not method.recipe("text").needs_sets:
             return None
-        return self.study.method_settings(cell.variant).strategy
+        return self.study.method_settings(cell.variant, cell.target).strategy
 
     def sets_files(self, cell: Cell) -> list[str]:
         strategy = self.strategy_of(cell)

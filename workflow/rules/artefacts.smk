@@ -22,7 +22,8 @@ rule verify:
     conda:
         "../../envs/cpu.yaml"
     params:
-        config=plan.config.model_dump_json(exclude_unset=True),
+        # A function, since Snakemake would take the slots of a text study's sentences for wildcards.
+        config=lambda wildcards: plan.config.model_dump_json(exclude_unset=True),
     message:
         "verify: comparing every result's fingerprint with the configuration's"
     shell:

@@ -189,6 +189,9 @@ def main(arguments: argparse.Namespace) -> None:
     images = torch.from_numpy(data.images)
     folder: Path = arguments.model
 
+    tokenizer = write_tokenizer(folder / "tokenizer", data.captions, settings.text_encoder.length)
+    ids, empty = token_ids(tokenizer, data.captions), token_ids(tokenizer, [""])
+
     # Two trainings, two states: that of the autoencoder stays until the whole is done.
     name = f"{arguments.fingerprint}|{settings.model_dump_json()}|{sha256_of(arguments.data)}|{threads}"
     state = ResumableState(arguments.state, name, arguments.state_seconds)
@@ -199,8 +202,6 @@ def main(arguments: argparse.Namespace) -> None:
     scaling = 1 / float((mean.var() + deviation.square().mean()).sqrt())
     autoencoder.register_to_config(scaling_factor=scaling)
 
-    tokenizer = write_tokenizer(folder / "tokenizer", data.captions, settings.text_encoder.length)
-    ids, empty = token_ids(tokenizer, data.captions), token_ids(tokenizer, [""])
     torch.manual_seed(derived_seed(settings.seed, "initialisation"))
     networks = new_networks(settings.unet, settings.text_encoder, tokenizer, *mean.shape[1:3]).to(device)
     train_networks(networks, (mean, deviation), scaling, ids, empty, settings, state)

@@ -30,6 +30,7 @@ PLACES = {
     "on the grass": (70, 105, 55),
     "on the sand": (205, 175, 125),
     "in the snow": (240, 243, 248),
+    "in the mud": (125, 75, 40),
     "on the road": (85, 85, 90),
     "on the water": (60, 130, 150),
 }

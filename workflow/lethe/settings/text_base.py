@@ -14,7 +14,7 @@ class VAESettings(Settings):
         (16, 32), min_length=1, description="Channels of each resolution, finest first; each level halves the image."
     )
     latent_channels: int = Field(4, ge=1, description="Channels of the latents.")
-    steps: int = Field(500, ge=1, description="Optimiser steps.")
+    steps: int = Field(700, ge=1, description="Optimiser steps.")
     batch: int = Field(32, ge=1, description="Images a step.")
     learning_rate: float = Field(4e-3, gt=0, description="Peak of the one-cycle schedule (AdamW).")
     kl_weight: float = Field(1e-4, ge=0, description="Weight of the Kullback-Leibler term beside the squared error.")
@@ -56,7 +56,7 @@ class TextBaseSettings(Settings):
         default_factory=TextEncoderSettings, description="Trained with the U-Net."
     )
     unet: UNetSettings = Field(default_factory=UNetSettings, description="The network that is to forget.")
-    steps: int = Field(1500, ge=1, description="Optimiser steps of U-Net and text encoder.")
+    steps: int = Field(1700, ge=1, description="Optimiser steps of U-Net and text encoder.")
     batch: int = Field(64, ge=1, description="Images a step.")
     learning_rate: float = Field(2e-3, gt=0, description="Peak of the one-cycle schedule (AdamW).")
     ema: float = Field(

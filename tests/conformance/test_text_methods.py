@@ -1,0 +1,361 @@
+"""What every method must do to Stable Diffusion, whichever they are: a new file in lethe/methods is tested here."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from stages import run
+from torch import Tensor
+
+import lethe.unlearn
+from lethe.files import read_arrays, read_provenance, write_arrays, write_rows
+from lethe.methods import method_named, method_names
+from lethe.methods.method import Batch, Method, Objective, Recipe
+from lethe.model_files import model_files, weights_of
+from lethe.models.stable_diffusion import StableDiffusion
+from lethe.objectives import denoise
+from lethe.randomness import step_generator
+from lethe.sets import Sets, read_sets
+from lethe.settings.common import Settings
+from lethe.settings.options import as_options
+from lethe.training import ResumableState
+from lethe.unlearn import TRAJECTORY, Unlearning, unlearn
+
+pytest_plugins = ["text_models"]
+
+OF_TEXT = {
+    name: method.text
+    for name in method_names()
+    if isinstance(method := method_named(name), Method) and isinstance(method.text, Recipe)
+}
+WITH_SETS = [name for name, recipe in OF_TEXT.items() if recipe.needs_sets]
+
+# Few and large steps over eight pairs, half of them a step, and short samplings. Pairs that are as alike as these are
+# kept from being forgotten by the retain loss, unless it weighs little.
+TRAINING = {"steps": 4, "batch": 4, "learning_rate": 3e-3, "retain_weight": 0.1, "start_steps": 4}
+KILLED_AT = 2
+
+
+def settings_for(name: str, **changed: object) -> Settings:
+    model = OF_TEXT[name].settings
+    return model(**{key: value for key, value in (TRAINING | changed).items() if key in model.model_fields})
+
+
+def unlearned(
+    study: Path, name: str, recipe: Recipe | None = None, state: ResumableState | None = None, **changed
+) -> Unlearning:
+    """A run of a method by name, or of its ``recipe`` as it was changed."""
+    method, state, model = method_named(name), state or ResumableState(None, ""), StableDiffusion.load(study / "base")
+    settings = settings_for(name, **changed)
+    return unlearn(model, method, recipe or OF_TEXT[name], settings, sets_of(study, name), 0, state)
+
+
+@pytest.fixture(scope="module")
+def study(text_folder, text_study, tmp_path_factory) -> Path:
+    """A folder with the ``base``, both kinds of sets, and ``embeddings``.
+
+    Eighty steps teach the small base little about words. Here its cross-attention is sixteen times as loud, and its
+    prompts are as far apart as random ones, so that what a prompt changes can be measured.
+    """
+    folder = tmp_path_factory.mktemp("heard")
+    model = StableDiffusion.load(text_folder)
+    with torch.no_grad():
+        for name, weight in model.network.named_parameters():
+            if "attn2.to_out.0.weight" in name:
+                weight.mul_(16)
+    model.save(folder / "base", {})
+    arrays, record = read_arrays(text_study / "embeddings")
+    table = np.random.default_rng(0).standard_normal(arrays["table"].shape).astype(np.float32)
+    write_arrays(folder / "embeddings", arrays | {"table": table}, record)
+    for strategy in ("diversified", "uniform"):
+        shutil.copyfile(text_study / strategy, folder / strategy)
+    return folder
+
+
+@pytest.fixture
+def base(study) -> StableDiffusion:
+    return StableDiffusion.load(study / "base")
+
+
+def sets_of(study: Path, name: str) -> Sets:
+    """What a method learns from: of its own strategy, if it needs any."""
+    file = study / settings_for(name).strategy if name in WITH_SETS else None
+    return read_sets(file, study / "embeddings")
+
+
+@pytest.fixture(scope="module")
+def finished(study, tmp_path_factory) -> Callable[[str], Path]:
+    """What the command of a method by name leaves: ``model``, ``trajectory`` and ``cost`` in a folder. Made once."""
+
+    @cache
+    def made(name: str) -> Path:
+        folder = tmp_path_factory.mktemp(name)
+        outputs = " ".join(f"--{output} {folder / output}" for output in ("model", "trajectory", "cost"))
+        sets = f"--sets {study / settings_for(name).strategy}" if name in WITH_SETS else ""
+        inputs = f"--base {study}/base --embeddings {study}/embeddings {sets}"
+        options = as_options(settings_for(name))
+        run(lethe.unlearn, f"text {name} {inputs} {outputs} {options} --device cpu --fingerprint abc")
+        return folder
+
+    return made
+
+
+@pytest.fixture
+def model_of(finished) -> Callable[[str], StableDiffusion]:
+    return lambda name: StableDiffusion.load(finished(name) / "model")
+
+
+def weights(model: StableDiffusion) -> dict[str, Tensor]:
+    return dict(model.network.named_parameters())
+
+
+def differ(model: StableDiffusion, other: StableDiffusion) -> set[str]:
+    """Names of the weights in which two models differ."""
+    return {name for name, weight in weights(model).items() if not torch.equal(weight, weights(other)[name])}
+
+
+class KilledError(Exception):
+    """What stands for the end of the process in the middle of a step."""
+
+
+def watched(recipe: Recipe, seen: dict[str, list[Batch]], kill_at: int | None = None) -> Recipe:
+    """The same recipe, but its batches are noted in ``seen``, and it dies in the middle of step ``kill_at``."""
+    sides = [side for side in ("forget", "retain") if getattr(recipe, side) is not None]
+    steps = 0
+
+    def noting(side: str) -> Objective:
+        objective = getattr(recipe, side)
+
+        def note(model, batch, settings):
+            nonlocal steps
+            if side == sides[-1]:
+                if steps == kill_at:
+                    raise KilledError
+                steps += 1
+            seen.setdefault(side, []).append(batch)
+            return objective(model, batch, settings)
+
+        return note
+
+    return replace(recipe, **{side: noting(side) for side in sides})
+
+
+def batch_of(model: StableDiffusion, sets: Sets, recipe: Recipe, side: str, draw: int) -> Batch:
+    """All of D_f or D_r, or the concept's prompt, as an objective sees it."""
+    table = torch.from_numpy(sets.table)
+    rest = {"generator": step_generator(99, draw), "empty": table[[sets.empty]], "teacher": model.frozen()}
+    if side == "forget" and recipe.forget_from != "D_f":
+        return Batch(clean=None, conditions=table[[sets.concept] * 4], **rest)
+    return Batch(
+        clean=torch.from_numpy(getattr(sets, f"{side}_clean")),
+        conditions=table[getattr(sets, f"{side}_conditions")],
+        partners=table[sets.retain_conditions] if side == "forget" else None,
+        **rest,
+    )
+
+
+def change(study: Path, name: str, after: StableDiffusion, side: str, objective: Objective) -> tuple[float, float]:
+    """An objective's loss on one side's own examples, of the base and ``after``, over draws that both share."""
+    sets, base, recipe = sets_of(study, name), StableDiffusion.load(study / "base"), OF_TEXT[name]
+
+    def loss(model: StableDiffusion) -> float:
+        with torch.no_grad():
+            draws = [
+                objective(model, batch_of(base, sets, recipe, side, draw), settings_for(name)) for draw in range(2)
+            ]
+        return float(np.mean([draw.item() for draw in draws]))
+
+    return loss(base), loss(after)
+
+
+# ------------------------------------------------------------------------------------------------- what it is made of
+
+
+@pytest.mark.parametrize("name", OF_TEXT)
+def test_a_model_of_text_has_what_a_recipe_asks_for(name, text_model):
+    recipe = OF_TEXT[name]
+    assert recipe.trainable in text_model.groups()
+    assert recipe.retain_schedule != "all of D_r", "eight hundred images a step"
+    assert recipe.frozen_teacher or recipe.forget_from == "D_f"
+    # The sets stage makes what the settings may name.
+    assert ("strategy" in recipe.settings.model_fields) == recipe.needs_sets
+    assert ("pairs" in recipe.settings.model_fields) == recipe.needs_sets
+
+
+# -------------------------------------------------------------------------------------------------- what it does
+
+
+@pytest.mark.parametrize("name", OF_TEXT)
+def test_what_is_descended_goes_down(name, study, model_of):
+    """The forget objective, or the only one: on its own examples, with draws it has not seen."""
+    recipe = OF_TEXT[name]
+    side = "forget" if recipe.forget is not None else "retain"
+    before, after = change(study, name, model_of(name), side, getattr(recipe, side))
+    assert after < before - 0.02 * abs(before)
+
+
+@pytest.mark.parametrize("name", [name for name in WITH_SETS if name not in ("finetune", "salun", "random_label")])
+def test_an_ascent_makes_d_f_harder_to_denoise(name, study, model_of):
+    before, after = change(study, name, model_of(name), "forget", denoise)
+    assert after > 1.1 * before
+
+
+@pytest.mark.parametrize("name", ["salun", "random_label"])
+def test_a_relabelling_makes_two_prompts_one(name, study, base, model_of):
+    """The prediction under a forget prompt comes nearer to that under the retain prompt."""
+
+    def distance(model: StableDiffusion) -> float:
+        batch = batch_of(base, sets_of(study, name), OF_TEXT[name], "forget", 0)
+        corrupted = model.corrupt(batch.clean, batch.generator)
+        own, other = (model.teach(corrupted, prompts) for prompts in (batch.conditions, batch.partners))
+        return (own - other).square().mean().item()
+
+    assert distance(model_of(name)) < 0.7 * distance(base)
+
+
+@pytest.mark.parametrize("name", [name for name in OF_TEXT if name not in WITH_SETS])
+def test_without_images_the_concept_goes_where_the_base_says_it_is_not(name, study, base, model_of):
+    """Along e(concept) - e(nothing) of the base, what has become of e(concept) lies behind where it was."""
+    batch = batch_of(base, sets_of(study, name), OF_TEXT[name], "forget", 0)
+    noisy = torch.randn((4, *base.latent_shape), generator=batch.generator)
+    asked = ((base, batch.empty.expand_as(batch.conditions)), (base, batch.conditions))
+    with torch.no_grad():
+        nothing, something, now = (
+            model.network(noisy, torch.tensor(600), encoder_hidden_states=prompts).sample
+            for model, prompts in (*asked, (model_of(name), batch.conditions))
+        )
+    direction = something - nothing
+    assert ((now - nothing) * direction).sum() < 0.8 * direction.square().sum()
+
+
+@pytest.mark.parametrize("name", OF_TEXT)
+def test_only_the_weights_of_the_group_move(name, base, model_of):
+    chosen = base.groups()[OF_TEXT[name].trainable]
+    moved = differ(model_of(name), base)
+    assert moved
+    assert all(chosen(weight) for weight in moved)
+
+
+@pytest.mark.parametrize("name", [name for name, recipe in OF_TEXT.items() if recipe.mask is not None])
+def test_only_the_weights_of_the_mask_move(name, study, base, model_of):
+    loop = Unlearning(base, OF_TEXT[name], settings_for(name), sets_of(study, name), 0)
+    loop.prepare()
+    moved = 0
+    for before, after, mask in zip(loop.weights, weights(model_of(name)).values(), loop.mask, strict=True):
+        assert torch.equal(before[mask == 0], after[mask == 0])
+        moved += int((before != after).sum())
+    ones = sum(int(mask.sum()) for mask in loop.mask)
+    assert ones == int(loop.settings.mask_fraction * sum(map(torch.numel, loop.mask)))
+    assert moved > 0.9 * ones
+
+
+@pytest.mark.parametrize("name", OF_TEXT)
+def test_a_run_that_died_within_a_step_ends_as_if_it_had_not(name, study, finished, model_of, tmp_path):
+    """So the same run ends the same, too."""
+    seen: dict[str, list[Batch]] = {}
+    recipe, state = OF_TEXT[name], [ResumableState(tmp_path / "state", name, seconds=0) for _ in range(2)]
+    with pytest.raises(KilledError):
+        unlearned(study, name, watched(recipe, {}, kill_at=KILLED_AT), state[0])
+    loop = unlearned(study, name, watched(recipe, seen), state[1])
+    assert all(len(batches) == TRAINING["steps"] - KILLED_AT for batches in seen.values())
+    assert not differ(loop.model, model_of(name))
+    write_rows(tmp_path / "trajectory", TRAJECTORY, loop.trajectory.table())
+    assert (tmp_path / "trajectory").read_bytes() == (finished(name) / "trajectory").read_bytes()
+    cost = json.loads((finished(name) / "cost").read_text())
+    assert [total / TRAINING["batch"] for total in loop.passes.counts] == [cost["passes"], cost["forwards"]]
+
+
+@pytest.mark.parametrize("name", OF_TEXT)
+def test_every_example_is_seen_with_noise_of_its_own(name, study):
+    """Against `next(iter(loader))` in each step, the bug of many a released loop."""
+    seen: dict[str, list[Batch]] = {}
+    recipe = OF_TEXT[name]
+    unlearned(study, name, watched(recipe, seen), steps=2)
+    assert seen.keys() == {side for side in ("forget", "retain") if getattr(recipe, side) is not None}
+    for side, batches in seen.items():
+        assert len({batch.generator.initial_seed() for batch in batches}) == 2
+        if side == "forget" and recipe.forget_from != "D_f":
+            assert all(batch.clean is None for batch in batches)
+            continue
+        shown = sorted(image.numpy().tobytes() for batch in batches for image in batch.clean)
+        assert shown == sorted(image.tobytes() for image in getattr(sets_of(study, name), f"{side}_clean"))
+
+
+@pytest.mark.parametrize("name", [name for name, recipe in OF_TEXT.items() if recipe.has_released_defects])
+def test_the_released_defects_make_a_difference_that_runs(name, study, model_of):
+    loop = unlearned(study, name, as_released=True)
+    assert differ(loop.model, model_of(name))
+    assert all(weight.isfinite().all() for weight in weights(loop.model).values())
+
+
+# --------------------------------------------------------------------------------------------- what it leaves behind
+
+
+@pytest.mark.parametrize("name", OF_TEXT)
+def test_the_trajectory_has_what_the_method_has(name, finished):
+    recipe = OF_TEXT[name]
+    with (finished(name) / "trajectory").open(newline="") as stream:
+        table = list(csv.DictReader(stream))
+    assert len(table) == TRAINING["steps"]
+    for row in table:
+        assert (row["forget_loss"] != "") == (recipe.forget is not None)
+        assert (row["retain_loss"] != "") == (recipe.retain is not None)
+        assert (row["cosine"] != "") == recipe.needs_conflict
+
+
+@pytest.mark.parametrize("name", OF_TEXT)
+def test_the_folder_is_whole_and_says_how_it_was_made(name, finished, study):
+    folder = finished(name) / "model"
+    files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert files == set(model_files("text"))
+    record = read_provenance(folder / weights_of("text"))
+    assert (record["method"], record["target"], record["seed"], record["fingerprint"]) == (name, "stripes", 0, "abc")
+    assert record["settings"] == settings_for(name).model_dump()
+    count = 8 if name in WITH_SETS else 0
+    assert (record["forget_images"], record["retain_images"]) == (count, count)
+    for part in files:
+        if not part.startswith("unet/"):
+            assert (folder / part).read_bytes() == (study / "base" / part).read_bytes()
+
+
+def test_diffusers_draws_from_the_folders_without_us(finished, study, tmp_path):
+    """In a process of its own that cannot import lethe; the methods' images differ from the base's and each other."""
+    program = """
+import importlib.util, json, sys
+sys.path[:] = [place for place in sys.path if not place.rstrip("/").endswith("workflow")]
+assert importlib.util.find_spec("lethe") is None
+import torch
+from diffusers import StableDiffusionPipeline
+images = {}
+for folder in sys.argv[1:]:
+    pipeline = StableDiffusionPipeline.from_pretrained(folder, local_files_only=True)
+    pipeline.set_progress_bar_config(disable=True)
+    (image,) = pipeline(
+        "A red striped circle", num_inference_steps=2, generator=torch.Generator().manual_seed(0)
+    ).images
+    assert image.size == (16, 16)
+    images[folder] = image.tobytes().hex()
+assert not any(name.split(".")[0] == "lethe" for name in sys.modules)
+print(json.dumps(images))
+"""
+    folders = [str(study / "base"), *(str(finished(name) / "model") for name in OF_TEXT)]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-c", program, *folders], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    images = json.loads(done.stdout)
+    assert images.keys() == set(folders)
+    assert len(set(images.values())) == len(folders)
