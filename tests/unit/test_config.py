@@ -88,7 +88,13 @@ def test_a_fault_is_named_with_its_remedy(path, value, message):
         ("studies.shapes.targets.any", "stripes", r"targets\.any: this name is taken"),
         ("studies.shapes.variants.rgd.targets", ["stripe"], r"'stripe' is no target .*; did you mean 'stripes'"),
         ("studies.shapes.variants.base", {"method": "rgd"}, r"no row is the base, .*add base: {method: base}"),
-        ("studies.shapes.variants.rgd.settings", {"pairs": 97}, r"rgd\.settings\.pairs: 97, but targets\..* is 96"),
+        ("studies.shapes.variants.rgd.settings", {"pairs": 999}, r"rgd\.settings\.pairs: 999, but targets\.stripes\."),
+        ("studies.shapes.variants.rgd.settings_for", {"red": {}}, r"rgd\.settings_for: 'red' is no target"),
+        (
+            "studies.shapes.variants.rgd.settings_for",
+            {"stripes": {"pair": 3}},
+            r"no such setting; did you mean 'pairs'",
+        ),
         ("studies.shapes.variants.esd.settings", {"pairs": 8}, r"settings\.pairs: esd has no such setting"),
         ("studies.shapes.variants.rgd", {"method": "retrained"}, r"Retrained is not for studies of kind text"),
         ("studies.shapes.variants.finetune.settings", {"as_released": True}, "finetune has no defect to reproduce"),
@@ -127,12 +133,24 @@ def test_settings_of_a_row_go_before_the_studys_and_these_before_the_methods():
 
 
 def test_a_row_has_the_settings_of_its_kind_of_study():
-    studies = load_config(MINIATURE).studies
+    studies = load_config(changed("studies.shapes.variants.rgd", {"method": "rgd"})).studies
     classes, text = (studies[name].method_settings("rgd") for name in ("digits", "shapes"))
     assert (classes.truncation, classes.retain_weight) == (0.1, 5.0)
     assert (text.truncation, text.retain_weight) == (1.5, 1.6)
     assert "pairs" not in type(classes).model_fields
     assert text.strategy == "diversified"
+
+
+def test_settings_for_a_target_go_before_the_rows_own():
+    row = {"method": "rgd", "settings": {"pairs": 4, "truncation": 0.5}, "settings_for": {"stripes": {"truncation": 2}}}
+    study = load_config(changed("studies.shapes.variants.rgd", row)).studies["shapes"]
+    settings = {target: study.method_settings("rgd", target) for target in ("stripes", "van_gogh", None)}
+    assert {target: chosen.truncation for target, chosen in settings.items()} == {
+        "stripes": 2,
+        "van_gogh": 0.5,
+        None: 0.5,
+    }
+    assert {chosen.pairs for chosen in settings.values()} == {4}
 
 
 def test_a_row_is_of_the_studys_targets_or_of_its_own():

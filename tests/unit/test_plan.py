@@ -93,12 +93,15 @@ def test_big_sets_are_drawn_in_shards():
 
 
 def test_big_sets_of_prompts_are_drawn_in_shards():
-    sampling = {**MINIATURE["studies"]["shapes"]["sampling"], "shard_images": 50}
+    shapes = MINIATURE["studies"]["shapes"]
+    pairs = shapes["targets"]["stripes"]["train_pairs"]
+    sampling = {**shapes["sampling"], "train_prompts": 10, "images_per_prompt": 3, "shard_images": 50}
     plan = plan_of("shapes", sampling=sampling).studies["shapes"]
-    # Three images of each of 16 prompts of the four sets; one of each of 96 training prompts, twice.
+    # Three images of each of 10, 10, 16 and 16 prompts; one image for each training prompt, of both sets.
+    assert shapes["targets"]["stripes"]["test_pairs"] == 16
     assert len(plan.shards(Cell("shapes", "stripes", "rgd", "0"))) == 4
-    assert len(plan.training_shards("stripes", "diversified")) == 4
-    assert len(plan.training_shards("stripes", "uniform")) == 4
+    for strategy in ("diversified", "uniform"):
+        assert len(plan.training_shards("stripes", strategy)) == -(-2 * pairs // 50)
 
 
 def test_a_cell_reads_what_its_method_learns_from():

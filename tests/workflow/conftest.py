@@ -41,7 +41,7 @@ class Checkout:
         if preset != "miniature":
             command += ["--configfile", f"workflow/presets/{preset}.yaml"]
         done = subprocess.run(
-            command, cwd=self.path, env=self.environment, capture_output=True, text=True, timeout=600, check=False
+            command, cwd=self.path, env=self.environment, capture_output=True, text=True, timeout=1800, check=False
         )
         if check and done.returncode:
             raise AssertionError(f"{' '.join(command)} failed:\n{done.stdout}\n{done.stderr}")

@@ -36,7 +36,7 @@ def _start(checkout, target: str, state_seconds: float = 0.2) -> subprocess.Pope
 
 def _kill_when(process: subprocess.Popen[bytes], condition: Callable[[], bool]) -> None:
     """SIGKILL Snakemake and all its jobs as soon as ``condition`` holds."""
-    limit = time.monotonic() + 120
+    limit = time.monotonic() + 300
     while not condition():
         assert process.poll() is None, "the run ended before it could be killed"
         assert time.monotonic() < limit, "the moment to kill the run never came"
