@@ -43,7 +43,9 @@ def model_card(
     forgotten = (
         f"{'class ' if kind == 'class' else ''}{record['target']} forgotten" if "target" in record else "a control"
     )
-    sets = f", {record['forget_images']} images in D_f, {record['retain_images']} in D_r" if "target" in record else ""
+    sets = f", {record['forget_images']} images in D_f, {record['retain_images']} in D_r"
+    if not record.get("forget_images") and not record.get("retain_images"):
+        sets = ", no images" if "target" in record else ""
     code = " ".join(part for part in (card.code, card.commit and f"at {card.commit}") if part) or "none"
     lines = [
         "---",
@@ -78,7 +80,7 @@ def _measured(records: list[Record]) -> list[str]:
         f"| {record.metric} | {record.prompts} | {record.value:.4g} | {_interval(record)} | {record.n} |"
         for record in records
     ]
-    protocol = records[0]
+    judges = sorted({f"{record.judge} ({record.judge_sha256[:12]})" for record in records})
     return [
         "Measured:",
         "",
@@ -86,7 +88,7 @@ def _measured(records: list[Record]) -> list[str]:
         "|---|---|---|---|---|",
         *rows,
         "",
-        f"Judge: {protocol.judge}. Sampler: {protocol.sampler}. Image seeds: {protocol.image_seeds}.",
+        f"Judges: {', '.join(judges)}. Sampler: {records[0].sampler}.",
         "",
     ]
 

@@ -72,7 +72,7 @@ class Variant(Settings):
         default_factory=dict,
         description="What differs from the method's defaults (see `python -m lethe.unlearn KIND METHOD --help`).",
     )
-    settings_for: dict[str, dict[str, bool | int | float | str | None]] = Field(
+    settings_for: dict[int | str, dict[str, bool | int | float | str | None]] = Field(
         default_factory=dict, description="By target, what differs from `settings` there."
     )
     targets: Annotated[tuple[int | str, ...], Field(min_length=1), AfterValidator(_without_repetition)] | None = Field(
@@ -108,7 +108,7 @@ class StudyRows:
                     f"{nearest(variant.method, method_names())}"
                 )
             for target in variant.settings_for:
-                if target not in self.targets_of(name):
+                if str(target) not in self.targets_of(name):
                     self.unknown_target(f"variants.{name}.settings_for", target)
             for target in (None, *self.targets_of(name)):
                 self.method_settings(name, target)
@@ -123,7 +123,7 @@ class StudyRows:
         """The settings of a row: the method's defaults, then what the study shares, then the row's own, then those for
         this target."""
         chosen, method = self.variants[variant], self.method(variant)
-        own = chosen.settings | chosen.settings_for.get(target or "", {})
+        own = chosen.settings | {str(name): given for name, given in chosen.settings_for.items()}.get(str(target), {})
         try:
             settings = settings_of(method, self.kind)
         except LetheError as error:
@@ -294,6 +294,10 @@ class TextArtefacts(Settings):
             **{key: getattr(self, key) for key in ("table4", "table8", "figure3", "figure4", "figure5", "retained")},
         }
         _check_rows(study, self.study, "artefacts.text", rows)
+        for table, renamed in self.published_rows.items():
+            if table not in ("table2", "table4", "table8"):
+                raise ValueError(f"artefacts.text.published_rows.{table}: no such table; say table2, table4 or table8")
+            _check_rows(study, self.study, "artefacts.text.published_rows", {table: renamed})
         shown = {"content": self.content, "style": self.style}
         for key, target in {**shown, **{f"published_as.{name}": name for name in self.published_as}}.items():
             if target is not None and target not in study.target_names():

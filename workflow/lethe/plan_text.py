@@ -117,7 +117,10 @@ class TextPlan(StudyPlan):
         return Cell(self.name, target, name, self.seeds_of(name)[0])
 
     def expected(self) -> dict[str, str]:
-        files = super().expected()
+        files, judges = super().expected(), f"{self.root}/{self.name}/judge"
+        files[f"{judges}/alignment/open_clip_model.safetensors"] = self.judge("alignment").fingerprint
+        files[f"{judges}/detector.onnx"] = self.judge("detector").fingerprint
+        files[f"{judges}/attributes.safetensors"] = self.judge("attributes").fingerprint
         for cell in self.cells():
             place = self.place(cell.target)
             files[f"{place}/embeddings.safetensors"] = self.embeddings(cell.target).fingerprint

@@ -19,10 +19,16 @@ from lethe.plan import Plan
 
 
 def stored_fingerprint(path: Path) -> str:
-    """The fingerprint in a result: the header of a safetensors file, or the column of a records file."""
+    """The fingerprint in a result: the header of a safetensors file, the metadata of an ONNX file, or
+    the column of a records file."""
     if path.suffix == ".csv":
         with path.open(newline="", encoding="utf-8") as stream:
             return next(csv.DictReader(stream), {}).get("fingerprint", "")
+    if path.suffix == ".onnx":
+        import onnx  # only here: it is slow to import
+
+        entries = {entry.key: entry.value for entry in onnx.load(str(path)).metadata_props}
+        return json.loads(entries.get("lethe", "{}")).get("fingerprint", "")
     return read_provenance(path).get("fingerprint", "")
 
 
