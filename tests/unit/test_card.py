@@ -50,7 +50,7 @@ def test_it_says_what_was_forgotten_how_and_how_well(model):
     assert all(difference in text for difference in method_named("rgd").card.differences)
     assert "| UA |  | 0.9751 | 0.91 to 0.99 | 100 |" in text
     assert "| FD |  | 12.5 |  | 450 |" in text
-    assert "Judge: digits classifier. Sampler: EDM Heun, 18 steps. Image seeds: 0-99." in text
+    assert "Judges: digits classifier (). Sampler: EDM Heun, 18 steps." in text
     assert {path.name: path.read_bytes() for path in model.iterdir() if path.name != "README.md"} == before
 
 

@@ -43,9 +43,10 @@ def model_card(
     forgotten = (
         f"{'class ' if kind == 'class' else ''}{record['target']} forgotten" if "target" in record else "a control"
     )
-    sets = f", {record['forget_images']} images in D_f, {record['retain_images']} in D_r"
-    if not record.get("forget_images") and not record.get("retain_images"):
-        sets = ", no images" if "target" in record else ""
+    sets = ""
+    if "target" in record:
+        seen = record["forget_images"], record["retain_images"]
+        sets = f", {seen[0]} images in D_f, {seen[1]} in D_r" if any(seen) else ", no images"
     code = " ".join(part for part in (card.code, card.commit and f"at {card.commit}") if part) or "none"
     lines = [
         "---",
