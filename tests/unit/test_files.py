@@ -195,3 +195,12 @@ def test_the_hash_is_that_of_the_bytes(tmp_path):
 def test_files_need_no_torch():
     program = "import sys, lethe.files, lethe.errors, lethe.image_plan; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_files_can_be_read_by_whom_the_umask_allows(tmp_path):
+    write_arrays(tmp_path / "a.safetensors", {"x": np.zeros(1)}, {})
+    write_text(tmp_path / "a.txt", "x")
+    modes = {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    plain = tmp_path / "plain"
+    plain.touch()
+    assert modes == {plain.stat().st_mode & 0o777}
