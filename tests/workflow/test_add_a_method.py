@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -19,13 +21,13 @@ def test_readme_example(made):
     made.edit("workflow/presets/smoke.yaml", lambda text: text.replace("      destroyed:", f"{line}      destroyed:"))
 
     targets = ["digits 3", "shapes stripes", "shapes van_gogh"]
-    cells = [f"{target} mgda, seed 0" for target in targets]
+    cells = [f"{target} cagrad, seed 0" for target in targets]
     assert made.planned() == sorted(
         [
             *(f"{job}: {cell}" for job in ("judge", "measure", "card") for cell in cells),
             *(f"sample: {cell}, shard 0000" for cell in cells),
             *(f"sample: {cell}, shard 0001" for cell in cells[1:]),
-            *(f"unlearn: mgda forgets {target}, seed 0" for target in targets),
+            *(f"unlearn: cagrad forgets {target}, seed 0" for target in targets),
             "table1: results/smoke/tables/table1.md",
             "table: results/smoke/tables/table2.md",
             "cost: results/smoke/tables/cost.md",
@@ -34,5 +36,9 @@ def test_readme_example(made):
     made.run()
     for table in ("table1", "table2", "cost"):
         with (made.path / f"results/smoke/tables/{table}.csv").open() as stream:
-            assert "mgda" in [row["variant"] for row in csv.DictReader(stream)]
+            assert "cagrad" in [row["variant"] for row in csv.DictReader(stream)]
     assert made.planned() == []
+
+    conformance = [sys.executable, "-m", "pytest", "-q", "tests/conformance", "-k", "cagrad"]
+    done = subprocess.run(conformance, cwd=made.path, env=made.environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
