@@ -26,7 +26,6 @@ def test_readme_example(made):
         [
             *(f"{job}: {cell}" for job in ("judge", "measure", "card") for cell in cells),
             *(f"sample: {cell}, shard 0000" for cell in cells),
-            *(f"sample: {cell}, shard 0001" for cell in cells[1:]),
             *(f"unlearn: cagrad forgets {target}, seed 0" for target in targets),
             "table1: results/smoke/tables/table1.md",
             "table: results/smoke/tables/table2.md",
