@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -130,13 +130,34 @@ class OneCycleTraining:
     """
 
     def __init__(
-        self, network: torch.nn.Module, steps: int, peak: float, ema: float | None = None, **adamw: Any
+        self,
+        network: torch.nn.Module,
+        steps: int,
+        peak: float,
+        ema: float | None = None,
+        parameters: Iterable[torch.nn.Parameter] | Iterable[dict[str, Any]] | None = None,
+        **adamw: Any,
     ) -> None:
+        """``parameters`` are those of ``network``, or groups of them with AdamW options of their own."""
         self.network, self.steps, self.peak, self.ema = network, steps, peak, ema
-        self.optimiser = torch.optim.AdamW(network.parameters(), lr=peak, fused=True, **adamw)
+        self.optimiser = torch.optim.AdamW(
+            network.parameters() if parameters is None else parameters, lr=peak, fused=True, **adamw
+        )
         live = network.state_dict()
         self.average = live if ema is None else {name: tensor.detach().clone() for name, tensor in live.items()}
         self._averaged, self._live = list(self.average.values()), list(live.values())
+
+    def run(self, loss_of: Callable[[int], Tensor], *, state: ResumableState, title: str, remedy: str) -> None:
+        """All steps down ``loss_of(step)``, by :func:`run_steps`."""
+        run_steps(
+            self.steps,
+            lambda number: self.descend(loss_of(number), number),
+            collect=self.collect,
+            restore=self.restore,
+            state=state,
+            title=title,
+            remedy=remedy,
+        )
 
     def descend(self, loss: Tensor, number: int) -> Tensor:
         """Step ``number`` down the gradient of ``loss``; returns the loss."""

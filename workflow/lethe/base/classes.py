@@ -18,7 +18,7 @@ from lethe.models.edm import EDM
 from lethe.randomness import BatchStream, derived_seed, step_generator
 from lethe.settings.base import BaseSettings
 from lethe.settings.options import add_options, from_options
-from lethe.training import OneCycleTraining, ResumableState, run_steps, use_threads
+from lethe.training import OneCycleTraining, ResumableState, use_threads
 
 
 def train_base(
@@ -34,22 +34,13 @@ def train_base(
     conditions = torch.from_numpy(data.conditions).to(device)
     batches = BatchStream(len(images), settings.batch, settings.seed, "base")
 
-    def step(number: int) -> torch.Tensor:
+    def loss_of(number: int) -> torch.Tensor:
         generator = step_generator(settings.seed, number)
         rows = torch.from_numpy(batches(number)).to(device)
         corrupted = model.corrupt(images[rows], generator)
-        loss = corrupted.squared_error(model.predict(corrupted, conditions[rows])).mean()
-        return training.descend(loss, number)
+        return corrupted.squared_error(model.predict(corrupted, conditions[rows])).mean()
 
-    run_steps(
-        settings.steps,
-        step,
-        collect=training.collect,
-        restore=training.restore,
-        state=state,
-        title="base",
-        remedy="lower base.learning_rate",
-    )
+    training.run(loss_of, state=state, title="base", remedy="lower base.learning_rate")
     return model, training.average
 
 

@@ -26,7 +26,7 @@ from lethe.models.tokenizer import write_tokenizer
 from lethe.randomness import BatchStream, derived_seed, step_generator
 from lethe.settings.options import add_options, from_options
 from lethe.settings.text_base import TextBaseSettings, TextEncoderSettings, UNetSettings, VAESettings
-from lethe.training import OneCycleTraining, ResumableState, run_steps, use_threads
+from lethe.training import OneCycleTraining, ResumableState, use_threads
 
 # Stable Diffusion's noise schedule.
 _SCHEDULE = {
@@ -70,33 +70,24 @@ def train_autoencoder(
     training = OneCycleTraining(network, vae.steps, vae.learning_rate, betas=(0.9, 0.99))
     batches = BatchStream(len(images), vae.batch, settings.seed, "autoencoder")
 
-    def step(number: int) -> Tensor:
+    def loss_of(number: int) -> Tensor:
         generator = step_generator(settings.seed, number)
         pixels = _pixels(images[torch.from_numpy(batches(number))], device)
         posterior = network.encode(pixels).latent_dist
         noise = torch.randn(posterior.mean.shape, generator=generator).to(device)
         decoded = network.decode(posterior.mean + posterior.std * noise).sample
-        loss = (decoded - pixels).square().mean() + vae.kl_weight * posterior.kl().mean() / posterior.mean[0].numel()
-        return training.descend(loss, number)
+        return (decoded - pixels).square().mean() + vae.kl_weight * posterior.kl().mean() / posterior.mean[0].numel()
 
-    run_steps(
-        vae.steps,
-        step,
-        collect=training.collect,
-        restore=training.restore,
-        state=state,
-        title="autoencoder",
-        remedy="lower base.vae.learning_rate",
-    )
+    training.run(loss_of, state=state, title="autoencoder", remedy="lower base.vae.learning_rate")
     state.write(vae.steps, training.collect())  # finished: the U-Net's training may still be killed
     return network.eval()
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def posteriors(network: AutoencoderKL, images: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
     """Means and standard deviations (N, C, h, w) of all images, on the device."""
     parts = [network.encode(_pixels(part, device)).latent_dist for part in images.split(256)]
-    return torch.cat([part.mean for part in parts]).clone(), torch.cat([part.std for part in parts]).clone()
+    return torch.cat([part.mean for part in parts]), torch.cat([part.std for part in parts])
 
 
 def new_networks(unet: UNetSettings, text: TextEncoderSettings, tokenizer: Any, channels: int, size: int) -> Any:
@@ -140,8 +131,8 @@ def train_networks(
     empty: Tensor,
     settings: TextBaseSettings,
     state: ResumableState,
-) -> dict[str, Tensor]:
-    """Predict the noise of latents under captions (Ho et al. 2020); returns the averaged weights, in place of the live.
+) -> None:
+    """Predict the noise of latents under captions (Ho et al. 2020); the averaged weights take the place of the live.
 
     Time steps are spread evenly over each batch, which takes much of the loss's variance away.
     """
@@ -153,7 +144,7 @@ def train_networks(
     )
     batches = BatchStream(len(mean), settings.batch, settings.seed, "base")
 
-    def step(number: int) -> Tensor:
+    def loss_of(number: int) -> Tensor:
         generator = step_generator(settings.seed, number)
         rows = torch.from_numpy(batches(number))
         count = len(rows)
@@ -166,19 +157,10 @@ def train_networks(
         share = kept[level][:, None, None, None]
         noisy = share.sqrt() * clean + (1 - share).sqrt() * noise
         predicted = networks["unet"](noisy, level, encoder_hidden_states=prompts).sample
-        return training.descend((predicted - noise).square().mean(), number)
+        return (predicted - noise).square().mean()
 
-    run_steps(
-        settings.steps,
-        step,
-        collect=training.collect,
-        restore=training.restore,
-        state=state,
-        title="base",
-        remedy="lower base.learning_rate",
-    )
+    training.run(loss_of, state=state, title="base", remedy="lower base.learning_rate")
     networks.load_state_dict(training.average)
-    return training.average
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from lethe.methods.method import Card, Method, Recipe
 from lethe.objectives import denoise, relabel, relabel_as_partner
-from lethe.settings.method import MethodSettings, Paired, Relabelled, Retaining, TextMethodSettings
+from lethe.settings.method import MethodSettings, PairedUniformly, Relabelled, Retaining, TextMethodSettings
 
 
 class RandomLabelSettings(MethodSettings, Retaining, Relabelled):
@@ -24,13 +24,9 @@ class RandomLabelSettings(MethodSettings, Retaining, Relabelled):
     relabel: Literal["next", "random"] = Field("random", description="Which other class the teacher is asked for.")
 
 
-class TextRandomLabelSettings(TextMethodSettings, Paired, Retaining):
+class TextRandomLabelSettings(TextMethodSettings, PairedUniformly, Retaining):
     """SalUn's recipe for Stable Diffusion, without the mask: the other label is the paired retain prompt."""
 
-    strategy: Literal["diversified", "uniform"] = Field(
-        "uniform",
-        description="D_f and D_r: diversified = aligned pairs of many prompts, uniform = one prompt each.",
-    )
     retain_weight: float = Field(0.1, ge=0, description="Weight of the retain gradient (--alpha in the script).")
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field
 
 from lethe.masks import guided_saliency, saliency
@@ -13,7 +11,7 @@ from lethe.settings.method import (
     GuidedMask,
     Masked,
     MethodSettings,
-    Paired,
+    PairedUniformly,
     Relabelled,
     Retaining,
     TextMethodSettings,
@@ -32,13 +30,9 @@ class SalunSettings(MethodSettings, Retaining, Relabelled, Masked):
     )
 
 
-class TextSalunSettings(TextMethodSettings, Paired, Retaining, GuidedMask):
+class TextSalunSettings(TextMethodSettings, PairedUniformly, Retaining, GuidedMask):
     """SalUn's recipe for nudity on Stable Diffusion."""
 
-    strategy: Literal["diversified", "uniform"] = Field(
-        "uniform",
-        description="D_f and D_r: diversified = aligned pairs of many prompts, uniform = one prompt each.",
-    )
     retain_weight: float = Field(0.1, ge=0, description="Weight of the retain gradient (--alpha in the script).")
 
 

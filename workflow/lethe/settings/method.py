@@ -40,6 +40,15 @@ class Paired(Settings):
     pairs: int | None = Field(None, ge=1, description="Use only the first so many pairs; none: all.")
 
 
+class PairedUniformly(Paired):
+    """The same, without diversity unless asked for."""
+
+    strategy: Literal["diversified", "uniform"] = Field(
+        "uniform",
+        description="D_f and D_r: diversified = aligned pairs of many prompts, uniform = one prompt each.",
+    )
+
+
 class Truncated(Settings):
     """A forget loss that is cut off."""
 
