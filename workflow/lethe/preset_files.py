@@ -16,7 +16,8 @@ import yaml
 from pydantic import BaseModel
 
 from lethe.cli import command
-from lethe.config import Config, Variant, load_config
+from lethe.config import Config, load_config
+from lethe.config.studies import Variant
 from lethe.errors import LetheError
 from lethe.files import write_text
 from lethe.settings.concept import Concept
@@ -115,7 +116,7 @@ def main(arguments: argparse.Namespace) -> None:
             print(f"wrote {path}")
     elif drifted:
         raise LetheError(
-            f"not as generated from lethe/config.py: {', '.join(str(path) for path, _ in drifted)}",
+            f"not as generated from lethe/config: {', '.join(str(path) for path, _ in drifted)}",
             "run: python -m lethe.preset_files write",
         )
 

@@ -2,7 +2,7 @@
 
 from lethe.code import modules_behind
 from lethe.model_files import model_files
-from lethe.plan_artefacts import code_of_artefact
+from lethe.plan.artefacts import code_of_artefact
 
 
 def model_output(folder, kind):

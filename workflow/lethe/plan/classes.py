@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 
-from lethe.config import CLASSES
+from lethe.config.studies import CLASSES
 from lethe.image_plan import all_classes, one_target, shard_count
 from lethe.methods.method import Control
-from lethe.plan_study import ANY, Cell, Job, StudyPlan
+from lethe.plan.study import ANY, Cell, Job, StudyPlan
 from lethe.settings.options import as_options
 
 

@@ -1,67 +1,14 @@
-"""Which tables and figures a preset has, and from which cells they are made."""
+"""Which tables and figures of a text study a preset has, and from which cells they are made."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from lethe.code import modules_behind
-from lethe.config import ClassArtefacts, TextArtefacts
-from lethe.plan_study import Cell, StudyPlan
-from lethe.plan_text import TextPlan
-
-
-def code_of_artefact(module: str) -> list[Path]:
-    return modules_behind(f"lethe.artefacts.{module}")
-
-
-class ClassArtefactPlan:
-    """Table 1, Figure 2 and the figures beside them."""
-
-    def __init__(self, plan: StudyPlan, shown: ClassArtefacts) -> None:
-        self.plan, self.shown, self.study = plan, shown, shown.study
-
-    def tables(self) -> list[str]:
-        return ["table1", "paired"] if self.shown.pairs else ["table1"]
-
-    def figures(self) -> list[str]:
-        optional = {"trajectory": self.shown.trajectory, "samples": self.shown.samples}
-        return ["figure2", *(name for name, rows in optional.items() if rows)]
-
-    @property
-    def table1_rows(self) -> list[str]:
-        return list(self.shown.table1 or self.plan.study.variants)
-
-    @property
-    def compared(self) -> list[str]:
-        """The rows that take part in a paired comparison."""
-        return list(dict.fromkeys(name for pair in self.shown.pairs for name in pair))
-
-    @property
-    def figure2_cell(self) -> Cell:
-        return self._shown_cells([self.shown.figure2])[0]
-
-    @property
-    def figure2_title(self) -> str:
-        cell = self.figure2_cell
-        return f"{self.plan.study.title(cell.variant)}, {cell.study}, target {cell.target}"
-
-    @property
-    def sample_cells(self) -> list[Cell]:
-        return self._shown_cells(self.shown.samples)
-
-    @property
-    def trajectory_cells(self) -> list[Cell]:
-        return list(self.plan.cells(self.shown.trajectory))
-
-    def _shown_cells(self, variants: Iterable[str]) -> list[Cell]:
-        """The shown target's cell of each row, with its first seed."""
-        return [first_cell(self.plan, str(self.shown.shown_target), variant) for variant in variants]
-
-
-def first_cell(plan: StudyPlan, target: str, variant: str) -> Cell:
-    return Cell(plan.name, target, variant, plan.seeds_of(variant)[0])
+from lethe.config.shown_text import TextArtefacts
+from lethe.plan.artefacts import first_cell
+from lethe.plan.study import Cell
+from lethe.plan.text import TextPlan
 
 
 class TextArtefactPlan:

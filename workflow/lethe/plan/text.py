@@ -7,7 +7,7 @@ import shlex
 
 from lethe.image_plan import shard_count
 from lethe.methods.method import Control
-from lethe.plan_study import ANY, Cell, Job, StudyPlan
+from lethe.plan.study import ANY, Cell, Job, StudyPlan
 from lethe.prompt_images import image_count
 from lethe.settings.measures import ConceptSeen
 from lethe.settings.options import as_options

@@ -2,8 +2,8 @@
 
 The Snakefile asks here; nothing here imports torch. A cell is (study, target, variant, seed); its folder is
 ``results/<preset>/<study>/<target>/<variant>/seed<seed>``. Models that serve every target stand under target ``any``.
-What depends on the kind of a study is in ``plan_classes.py`` and ``plan_text.py``, the tables and figures in
-``plan_artefacts.py``.
+What depends on the kind of a study is in ``classes.py`` and ``text.py``, the tables and figures of each in
+``artefacts_classes.py`` and ``artefacts_text.py``.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from typing import Any
 
 from lethe.config import Config
 from lethe.errors import LetheError, nearest
-from lethe.plan_artefacts import ClassArtefactPlan, TextArtefactPlan
-from lethe.plan_classes import ClassPlan
-from lethe.plan_study import ANY, Cell, Job, StudyPlan
-from lethe.plan_text import TextPlan
+from lethe.plan.artefacts_classes import ClassArtefactPlan
+from lethe.plan.artefacts_text import TextArtefactPlan
+from lethe.plan.classes import ClassPlan
+from lethe.plan.study import ANY, Cell, Job, StudyPlan
+from lethe.plan.text import TextPlan
 
 __all__ = ["ANY", "Cell", "Job", "Plan"]
 

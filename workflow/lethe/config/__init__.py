@@ -1,0 +1,95 @@
+"""The typed configuration: one source of the JSON schema, of the defaults and of the comments in the preset files.
+
+``python -m lethe.preset_files check`` validates the presets; ``write`` renews the generated files.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field, ValidationError, model_validator
+
+from lethe.config.shown_classes import ClassArtefacts
+from lethe.config.shown_text import TextArtefacts
+from lethe.config.studies import ClassStudy, Name, Study, TextStudy
+from lethe.errors import LetheError, nearest
+from lethe.settings.common import Settings
+
+
+class Compute(Settings):
+    """Where and with how much the jobs run: nothing here is science."""
+
+    device: str = Field("auto", description="auto (a GPU where there is one), cpu, cuda or cuda:N.")
+    threads: int = Field(1, ge=1, description="CPU threads of a job that runs a network.")
+    memory_mb: int = Field(2000, ge=1, description="Memory that a job that runs a network asks of a cluster.")
+    minutes: int = Field(60, ge=1, description="Longest time of a job, asked of a cluster.")
+
+    @property
+    def gpus(self) -> int:
+        """GPUs that a job running a network asks of the scheduler."""
+        return 0 if self.device == "cpu" else 1
+
+
+class Artefacts(Settings):
+    """The tables and figures, by the kind of study that they show."""
+
+    classes: ClassArtefacts | None = Field(None, description="Those of a class study.")
+    text: TextArtefacts | None = Field(None, description="Those of a text study.")
+
+
+class Config(Settings):
+    """A preset: everything that one run of the workflow makes."""
+
+    preset: Name = Field(description="Its name: results go to results/<preset>/.")
+    compute: Compute = Field(default_factory=Compute, description="Device, threads, memory, time.")
+    studies: dict[Name, Study] = Field(min_length=1, description="The studies, by name.")
+    artefacts: Artefacts = Field(description="The tables and figures.")
+
+    @model_validator(mode="after")
+    def _artefacts_show_what_there_is(self) -> Config:
+        for shown in (self.artefacts.classes, self.artefacts.text):
+            if shown is not None:
+                shown.check(self.studies)
+        return self
+
+
+def load_config(values: dict[str, Any]) -> Config:
+    """Validate a preset. Every fault is reported at once, each with its place, its value and the nearest right key."""
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        faults = [_fault(fault) for fault in error.errors()]
+        raise LetheError(
+            "the configuration is not valid:\n  - " + "\n  - ".join(faults), "mend the preset file"
+        ) from None
+
+
+def _fault(fault: Any) -> str:
+    # A study's faults come with its kind in their place, which no file has.
+    place = ".".join(str(part) for depth, part in enumerate(fault["loc"]) if not (depth == 2 and part in _STUDIES))
+    if fault["type"] == "extra_forbidden":
+        known = _fields_at(Config, fault["loc"][:-1])
+        return f"{place}: there is no such key; {nearest(str(fault['loc'][-1]), known)}"
+    if fault["type"] in ("union_tag_not_found", "union_tag_invalid"):
+        return f"{place}.kind: say class or text"
+    message = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] in ("value_error", "missing"):
+        return f"{place}: {message}" if place else message
+    return f"{place}: {message} (is {fault['input']!r})"
+
+
+_STUDIES = {"class": ClassStudy, "text": TextStudy}
+
+
+def _fields_at(model: type[Settings], place: tuple[Any, ...]) -> list[str]:
+    """Names of the keys that are known at a place of the configuration."""
+    if not place:
+        return list(model.model_fields)
+    if place[0] == "studies":
+        return _fields_at(_STUDIES[place[2]], place[3:])
+    annotation = model.model_fields[place[0]].annotation
+    rest = place[1:]
+    if getattr(annotation, "__origin__", None) is dict:
+        annotation, rest = annotation.__args__[1], rest[1:]
+    options = [part for part in getattr(annotation, "__args__", (annotation,)) if part is not type(None)]
+    return _fields_at(options[0], rest)
