@@ -55,6 +55,10 @@ class Plan:
         """A regular expression of the studies of this kind."""
         return _any_of(name for name, plan in self.studies.items() if plan.study.kind == kind)
 
+    def studies_of_family(self, family: str) -> str:
+        """A regular expression of the studies whose models are of this family."""
+        return _any_of(name for name, plan in self.studies.items() if plan.family == family)
+
     def variants_made_by(self, stage: str) -> str:
         """A regular expression of the variants whose models the stage ``base`` or ``unlearn`` makes."""
         return _any_of(name for plan in self.studies.values() for name in plan.variants_made_by(stage))

@@ -7,6 +7,7 @@ base has drawn of the training prompts: no training loop calls either again.
 from __future__ import annotations
 
 import argparse
+import importlib
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,7 @@ from lethe.cli import add_device, add_provenance, provenance
 from lethe.device import choose_device
 from lethe.errors import LetheError
 from lethe.files import read_arrays, write_arrays
-from lethe.models.prompts import embed_prompts
-from lethe.models.stable_diffusion import StableDiffusion
+from lethe.models import EMBEDDERS, family_of, load_denoiser
 from lethe.prompts import PromptRow, read_prompts
 from lethe.settings.method import NoSettings
 from lethe.training import use_threads
@@ -27,6 +27,7 @@ from lethe.training import use_threads
 def embed(arguments: argparse.Namespace) -> None:
     use_threads()
     device = choose_device(arguments.device)
+    embedder = importlib.import_module(EMBEDDERS[family_of("text", arguments.model)])
     prompts = [row.prompt for row in read_prompts(arguments.prompts)]
     distinct = list(dict.fromkeys(["", arguments.concept_prompt, *prompts]))
     place = {prompt: number for number, prompt in enumerate(distinct)}
@@ -40,7 +41,7 @@ def embed(arguments: argparse.Namespace) -> None:
         concept_prompt=arguments.concept_prompt,
     )
     arrays = {
-        "table": embed_prompts(arguments.model, distinct, device),
+        "table": embedder.embed_prompts(arguments.model, distinct, device),
         "rows": np.array([place[prompt] for prompt in prompts]),
     }
     write_arrays(arguments.output, arrays, record)
@@ -48,7 +49,7 @@ def embed(arguments: argparse.Namespace) -> None:
 
 def encode(arguments: argparse.Namespace) -> None:
     use_threads()
-    model = StableDiffusion.load(arguments.model, choose_device(arguments.device))
+    model = load_denoiser("text", arguments.model, choose_device(arguments.device))
     prompts = read_prompts(arguments.prompts)
     parts = [read_arrays(path)[0] for path in arguments.images]
     images, rows, seeds = (np.concatenate([part[name] for part in parts]) for name in ("images", "rows", "seeds"))
