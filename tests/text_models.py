@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from stages import FEW_STEPS, PAIRS, SMALL_BASE, run
 
-import lethe.base.text
+import lethe.base.stable_diffusion
 import lethe.data.text
 import lethe.sample.text
 import lethe.sets.text
@@ -33,7 +33,7 @@ def text_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def text_folder(tmp_path_factory: pytest.TempPathFactory, text_data: Path) -> Path:
     """The base's folder."""
     folder = tmp_path_factory.mktemp("text_base") / "model"
-    run(lethe.base.text, f"--data {text_data}/train --model {folder} --device cpu {SMALL_BASE}")
+    run(lethe.base.stable_diffusion, f"--data {text_data}/train --model {folder} --device cpu {SMALL_BASE}")
     return folder
 
 

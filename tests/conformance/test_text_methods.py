@@ -322,8 +322,8 @@ def test_the_trajectory_has_what_the_method_has(name, finished):
 def test_the_folder_is_whole_and_says_how_it_was_made(name, finished, study):
     folder = finished(name) / "model"
     files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    assert files == set(model_files("text"))
-    record = read_provenance(folder / weights_of("text"))
+    assert files == set(model_files("stable_diffusion"))
+    record = read_provenance(folder / weights_of("stable_diffusion"))
     assert (record["method"], record["target"], record["seed"], record["fingerprint"]) == (name, "stripes", 0, "abc")
     assert record["settings"] == settings_for(name).model_dump()
     count = 8 if name in WITH_SETS else 0

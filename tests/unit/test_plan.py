@@ -122,15 +122,15 @@ def test_a_cell_reads_what_its_method_learns_from():
     assert classes.sets_files(Cell("digits", "3", "retrained", "0")) == []
 
 
-@pytest.mark.parametrize(("study", "kind"), [("digits", "class"), ("shapes", "text")])
-def test_a_model_is_all_its_files(study, kind):
+@pytest.mark.parametrize(("study", "family"), [("digits", "edm"), ("shapes", "stable_diffusion")])
+def test_a_model_is_all_its_files(study, family):
     plan = plan_of().studies[study]
     for cell, folder in (
         (Cell(study, "3", "base", "0"), f"results/miniature/{study}/base/model"),
         (Cell(study, "3", "rgd", "0"), f"results/miniature/{study}/3/rgd/seed0/model"),
         (Cell(study, "3", "destroyed", "0"), f"results/miniature/{study}/any/destroyed/seed0/model"),
     ):
-        assert plan.model_inputs(cell) == [f"{folder}/{name}" for name in model_files(kind)]
+        assert plan.model_inputs(cell) == [f"{folder}/{name}" for name in model_files(family)]
 
 
 def test_every_unlearned_model_has_a_card_and_no_other_has():
