@@ -9,13 +9,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from stages import FEW_STEPS, PAIRS, SMALL_BASE, run
+from stages import FEW_STEPS, PAIRS, SMALL_BASE, SMALL_FLOW, run
 
 import lethe.base.stable_diffusion
+import lethe.base.stable_diffusion3
 import lethe.data.text
 import lethe.sample.text
 import lethe.sets.text
 from lethe.models.stable_diffusion import StableDiffusion
+from lethe.models.stable_diffusion3 import StableDiffusion3
 from lethe.prompts import prompt_rows, write_prompts
 from lethe.sets import Sets, read_sets
 from lethe.settings.concept import Concept
@@ -41,6 +43,20 @@ def text_folder(tmp_path_factory: pytest.TempPathFactory, text_data: Path) -> Pa
 def text_model(text_folder: Path) -> StableDiffusion:
     """The base, freshly loaded."""
     return StableDiffusion.load(text_folder)
+
+
+@pytest.fixture(scope="session")
+def flow_folder(tmp_path_factory: pytest.TempPathFactory, text_data: Path) -> Path:
+    """The folder of a base of Stable Diffusion 3's kind."""
+    folder = tmp_path_factory.mktemp("flow_base") / "model"
+    run(lethe.base.stable_diffusion3, f"--data {text_data}/train --model {folder} --device cpu {SMALL_FLOW}")
+    return folder
+
+
+@pytest.fixture
+def flow_model(flow_folder: Path) -> StableDiffusion3:
+    """That base, freshly loaded."""
+    return StableDiffusion3.load(flow_folder)
 
 
 @pytest.fixture(scope="session")

@@ -74,7 +74,10 @@ def test_a_concept_is_forgotten_by_name_and_diffusers_is_shown():
     seen = {"forget_images": 8, "retain_images": 8, "t5_tokens": 0}
     text = card.model_card(method_named("rgd"), "stable_diffusion_3", made | seen)
     assert "StableDiffusion3Pipeline.from_pretrained" in text
+    assert '"this folder", text_encoder_3=None, tokenizer_3=None)' in text
     assert 'pipeline("a prompt", max_sequence_length=0)' in text
+    text = card.model_card(method_named("rgd"), "stable_diffusion_3", made | seen | {"t5_tokens": 256})
+    assert 'pipeline("a prompt").images[0]' in text
 
 
 def test_a_base_is_no_unlearned_model(tmp_path, base_folder):

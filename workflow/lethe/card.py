@@ -22,25 +22,33 @@ LICENCES = {
     "digits": "trained by Lethe on scikit-learn's digits (UCI, CC BY 4.0)",
     "shapes": "trained by Lethe on pictures that it draws itself (MIT, as Lethe)",
 }
-_USE: dict[Family, str] = {
-    "edm": "",
-    "stable_diffusion": """
-```python
-from diffusers import StableDiffusionPipeline
-
-pipeline = StableDiffusionPipeline.from_pretrained("this folder")
-pipeline("a prompt").images[0]
-```
-""",
-    "stable_diffusion_3": """
-```python
-from diffusers import StableDiffusion3Pipeline
-
-pipeline = StableDiffusion3Pipeline.from_pretrained("this folder")
-pipeline("a prompt", max_sequence_length={t5_tokens}).images[0]
-```
-""",
+# By pipeline, what from_pretrained and a call of it are told beside the folder and the prompt.
+_PIPELINES: dict[Family, tuple[str, str, str]] = {
+    "stable_diffusion": ("StableDiffusionPipeline", "", ""),
+    "stable_diffusion_3": (
+        "StableDiffusion3Pipeline",
+        ", text_encoder_3=None, tokenizer_3=None",
+        ", max_sequence_length=0",
+    ),
 }
+_USE = """
+```python
+from diffusers import {pipeline}
+
+pipeline = {pipeline}.from_pretrained("this folder"{parts})
+pipeline("a prompt"{call}).images[0]
+```
+"""
+
+
+def _use(family: Family, record: Mapping[str, Any]) -> str:
+    """How diffusers draws from the folder; a Stable Diffusion 3 that was trained without T5 has to be told so."""
+    if family == "edm":
+        return ""
+    pipeline, parts, call = _PIPELINES[family]
+    if record.get("t5_tokens", 0):
+        parts = call = ""
+    return _USE.format(pipeline=pipeline, parts=parts, call=call)
 
 
 def model_card(
@@ -70,7 +78,7 @@ def model_card(
         f"# {card.title}: {forgotten}",
         "",
         f"Method `{record['method']}` of Lethe {record['versions']['lethe']}, training seed {record['seed']}{sets}.",
-        _USE[family].format(**record),
+        _use(family, record),
         f"- Paper: {card.paper or 'none, a control'}",
         f"- Authors' code: {code}{f' (licence: {card.licence})' if card.licence else ''}",
         f"- Base: {licence or 'licence not known'}",
