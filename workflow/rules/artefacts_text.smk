@@ -76,6 +76,43 @@ for name, table in plan.text.alignment_tables.items():
             " --csv {output.csv} --markdown {output.markdown} --tex {output.tex} > {log} 2>&1"
 
 
+if plan.text.shown.table7 is not None:
+
+    rule table7:
+        input:
+            code=code_of_artefact("table7"),
+            records=plan.text.table7.records,
+            published="workflow/published/paper_values.csv",
+        output:
+            csv=report(
+                f"{plan.root}/tables/table7.csv",
+                caption="../report/table7.rst",
+                category="Tables",
+                labels={"what": "Table 7"},
+            ),
+            markdown=f"{plan.root}/tables/table7.md",
+            tex=f"{plan.root}/tables/table7.tex",
+        log:
+            f"{plan.root}/logs/tables/table7.log",
+        benchmark:
+            f"{plan.root}/benchmarks/tables/table7.jsonl"
+        localrule: True
+        conda:
+            "../../envs/cpu.yaml"
+        threads: 1
+        resources:
+            mem_mb=1000,
+            runtime=10,
+        params:
+            study=plan.text.shown.table7.study,
+            options=plan.text.table7.options,
+        message:
+            "table: {output.markdown}"
+        shell:
+            "python -m lethe.artefacts table7 --records {input.records} {params.options:q} --published {input.published}"
+            " --csv {output.csv} --markdown {output.markdown} --tex {output.tex} > {log} 2>&1"
+
+
 rule cost:
     input:
         code=code_of_artefact("cost"),

@@ -11,6 +11,21 @@ from lethe.config.studies import Study
 from lethe.settings.common import Settings
 
 
+class Table7(Settings):
+    """Table 7: what unlearning does to a flow model."""
+
+    study: str = Field(description="The study that it shows; its base has the pipeline stable_diffusion_3.")
+    target: str = Field(description="The target.")
+    rows: tuple[str, ...] = Field(min_length=1, description="Its rows.")
+
+    def check(self, studies: Mapping[str, Study]) -> None:
+        study = study_named(studies, "artefacts.text.table7.study", self.study, "text")
+        check_rows(study, self.study, "artefacts.text.table7", {"rows": self.rows})
+        for name in self.rows:
+            if self.target not in study.targets_of(name):
+                raise ValueError(f"artefacts.text.table7.target: {self.target} is not a target of '{name}'")
+
+
 class TextArtefacts(Settings):
     """The tables and figures of a text study. What is left empty is not made."""
 
@@ -28,6 +43,7 @@ class TextArtefacts(Settings):
         None, description="Rows of Table 2 (alignment by target); null: all variants of the study."
     )
     table4: tuple[str, ...] = Field((), description="Rows of Table 4 (uniform against diversified sets).")
+    table7: Table7 | None = Field(None, description="Table 7 (a flow model: detections and alignment).")
     table8: tuple[str, ...] = Field((), description="Rows of Table 8 (sizes of the sets).")
     figure1: tuple[tuple[str, str], ...] = Field(
         (), description="Columns of Figure 1: the row shown for the content, and the row shown for the style."
@@ -56,6 +72,8 @@ class TextArtefacts(Settings):
         for key, target in {**shown, **{f"published_as.{name}": name for name in self.published_as}}.items():
             if target is not None and target not in study.target_names():
                 study.unknown_target(f"artefacts.text.{key}", target)
+        if self.table7 is not None:
+            self.table7.check(studies)
         content, style = [pair[0] for pair in self.figure1], [pair[1] for pair in self.figure1]
         needs = {
             "content": (*self.table4, *self.table8, *self.figure3, *self.figure4, *self.retained, *content),

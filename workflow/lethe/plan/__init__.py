@@ -32,7 +32,7 @@ class Plan:
         self.studies = {name: _PLANS[study.kind](config, name) for name, study in config.studies.items()}
         shown = config.artefacts
         self.classes = ClassArtefactPlan(self.studies[shown.classes.study], shown.classes) if shown.classes else None
-        self.text = TextArtefactPlan(self.studies[shown.text.study], shown.text) if shown.text else None
+        self.text = TextArtefactPlan(self.studies, shown.text) if shown.text else None
 
     def of(self, place: Any) -> StudyPlan:
         """The plan of the study that a cell, or a rule's wildcards, name."""

@@ -12,13 +12,15 @@ from lethe.plan.text import TextPlan
 
 
 class TextArtefactPlan:
-    """Tables 2, 4, 5, 6 and 8, Figures 1, 3, 4, 5 and 8 to 11, the threshold curve and the cost of every row."""
+    """Tables 2 and 4 to 8, Figures 1, 3, 4, 5 and 8 to 11, the threshold curve and the cost of every row."""
 
-    def __init__(self, plan: TextPlan, shown: TextArtefacts) -> None:
-        self.plan, self.shown, self.study = plan, shown, shown.study
+    def __init__(self, plans: Mapping[str, TextPlan], shown: TextArtefacts) -> None:
+        self.plan, self.shown, self.study = plans[shown.study], shown, shown.study
+        self._plans = plans
 
     def tables(self) -> list[str]:
-        return [*self.alignment_tables, "table5", "table6", "cost"]
+        flow = [] if self.shown.table7 is None else ["table7"]
+        return [*self.alignment_tables, "table5", "table6", *flow, "cost"]
 
     def figures(self) -> list[str]:
         optional = {
@@ -62,6 +64,20 @@ class TextArtefactPlan:
                 *(("--published-as", *published) if published else ()),
                 *(("--published-rows", *renamed) if renamed else ()),
                 *more,
+            ],
+        )
+
+    @property
+    def table7(self) -> AlignmentTable:
+        """Table 7, where it is shown: of a study of its own."""
+        shown = self.shown.table7
+        plan = self._plans[shown.study]
+        return AlignmentTable(
+            records=plan.records(shown.rows, [shown.target]),
+            options=[
+                *("--study", shown.study),
+                *("--variants", *plan.titled(shown.rows)),
+                *("--target", f"{shown.target}={plan.study.targets[shown.target].title}"),
             ],
         )
 

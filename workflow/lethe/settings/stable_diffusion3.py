@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lethe.settings.common import Settings
 from lethe.settings.text_base import LatentBaseSettings, TextEncoderSettings
@@ -34,3 +34,12 @@ class StableDiffusion3Settings(LatentBaseSettings):
     shift: float = Field(
         1.0, gt=0, description="Shift of the noise levels towards noise (3 in Stable Diffusion 3, for 1024 pixels)."
     )
+
+    @model_validator(mode="after")
+    def _one_number_of_tokens(self) -> StableDiffusion3Settings:
+        if self.text_encoder.length != self.text_encoder_2.length:
+            raise ValueError(
+                f"text_encoder_2.length is {self.text_encoder_2.length}, text_encoder.length "
+                f"{self.text_encoder.length}; give one number for both"
+            )
+        return self
