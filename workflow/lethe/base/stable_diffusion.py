@@ -16,14 +16,16 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from lethe.base.text import Captioned, new_text_encoder, parser_of, prepare
 from lethe.files import write_json
+from lethe.model_files import Family
+from lethe.models import PIPELINES
 from lethe.models.folder import write_network, write_text_encoder
-from lethe.models.stable_diffusion import PIPELINE
 from lethe.randomness import BatchStream, derived_seed, step_generator
 from lethe.settings.options import from_options
 from lethe.settings.stable_diffusion import StableDiffusionSettings, UNetSettings
 from lethe.settings.text_base import TextEncoderSettings
 from lethe.training import OneCycleTraining, ResumableState
 
+_FAMILY: Family = "stable_diffusion"
 # Stable Diffusion's noise schedule.
 _SCHEDULE = {
     "beta_start": 0.00085,
@@ -125,7 +127,7 @@ def _index() -> dict[str, Any]:
     }
     absent = {part: [None, None] for part in ("feature_extractor", "image_encoder", "safety_checker")}
     return {
-        "_class_name": PIPELINE,
+        "_class_name": PIPELINES[_FAMILY],
         "_diffusers_version": diffusers_version,
         "requires_safety_checker": False,
         **absent,
@@ -134,4 +136,4 @@ def _index() -> dict[str, Any]:
 
 
 def parser() -> argparse.ArgumentParser:
-    return parser_of("stable_diffusion", __doc__, StableDiffusionSettings, PIPELINE)
+    return parser_of(_FAMILY, __doc__, StableDiffusionSettings)

@@ -17,13 +17,15 @@ from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 from lethe.base.text import Captioned, new_text_encoder, parser_of, prepare
 from lethe.errors import LetheError
 from lethe.files import write_json
+from lethe.model_files import Family
+from lethe.models import PIPELINES
 from lethe.models.folder import write_network, write_text_encoder
-from lethe.models.stable_diffusion3 import PIPELINE
 from lethe.randomness import BatchStream, derived_seed, step_generator
 from lethe.settings.options import from_options
 from lethe.settings.stable_diffusion3 import StableDiffusion3Settings
 from lethe.training import OneCycleTraining, ResumableState
 
+_FAMILY: Family = "stable_diffusion_3"
 ENCODERS = ("text_encoder", "text_encoder_2")
 
 
@@ -142,8 +144,8 @@ def _index() -> dict[str, Any]:
         "vae": ["diffusers", "AutoencoderKL"],
     }
     absent = {part: [None, None] for part in ("feature_extractor", "image_encoder", "text_encoder_3", "tokenizer_3")}
-    return {"_class_name": PIPELINE, "_diffusers_version": diffusers_version, **absent, **parts}
+    return {"_class_name": PIPELINES[_FAMILY], "_diffusers_version": diffusers_version, **absent, **parts}
 
 
 def parser() -> argparse.ArgumentParser:
-    return parser_of("stable_diffusion_3", __doc__, StableDiffusion3Settings, PIPELINE)
+    return parser_of(_FAMILY, __doc__, StableDiffusion3Settings)

@@ -21,6 +21,8 @@ from lethe.data import read_captioned
 from lethe.device import choose_device
 from lethe.errors import LetheError
 from lethe.files import sha256_of
+from lethe.model_files import Family
+from lethe.models import PIPELINES
 from lethe.models.folder import write_network
 from lethe.models.text_encoder import token_ids
 from lethe.models.tokenizer import write_tokenizer
@@ -171,12 +173,10 @@ def _pixels(images: Tensor, device: torch.device) -> Tensor:
     return images.to(device).to(torch.float32) / 127.5 - 1
 
 
-def parser_of(
-    command: str, text: str | None, settings: type[LatentBaseSettings], pipeline: str
-) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=f"python -m lethe.base {command}", description=text, allow_abbrev=False)
+def parser_of(family: Family, text: str | None, settings: type[LatentBaseSettings]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"python -m lethe.base {family}", description=text, allow_abbrev=False)
     parser.add_argument("--data", type=Path, required=True, help="captioned training images, from the data stage")
-    parser.add_argument("--model", type=Path, required=True, help=f"{pipeline} folder to write")
+    parser.add_argument("--model", type=Path, required=True, help=f"{PIPELINES[family]} folder to write")
     add_state(parser)
     add_options(parser, settings)
     add_device(parser)

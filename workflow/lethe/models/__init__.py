@@ -29,11 +29,11 @@ EMBEDDERS: dict[Family, str] = {
 }
 """Module of ``embed_prompts`` for each family that has prompts."""
 
-PIPELINES: dict[str, Family] = {
-    "StableDiffusionPipeline": "stable_diffusion",
-    "StableDiffusion3Pipeline": "stable_diffusion_3",
+PIPELINES: dict[Family, str] = {
+    "stable_diffusion": "StableDiffusionPipeline",
+    "stable_diffusion_3": "StableDiffusion3Pipeline",
 }
-"""The families of text by the class that their folders name."""
+"""The class of diffusers that a family's folders name; a model of classes has none."""
 
 
 def family_of(kind: Kind, folder: Path) -> Family:
@@ -41,9 +41,10 @@ def family_of(kind: Kind, folder: Path) -> Family:
     if kind == "class":
         return "edm"
     found = read_json(folder / "model_index.json").get("_class_name")
-    if found not in PIPELINES:
-        raise LetheError(f"{folder}: a {found}, not a {' or a '.join(PIPELINES)}", "give such a folder")
-    return PIPELINES[found]
+    for family, pipeline in PIPELINES.items():
+        if found == pipeline:
+            return family
+    raise LetheError(f"{folder}: a {found}, not a {' or a '.join(PIPELINES.values())}", "give such a folder")
 
 
 def load_denoiser(kind: Kind, folder: Path, device: torch.device | str = "cpu") -> Denoiser:

@@ -12,17 +12,16 @@ from torch import Tensor
 
 from lethe.errors import LetheError
 from lethe.files import read_json
+from lethe.models import PIPELINES
 from lethe.models.denoiser import Corrupted
 from lethe.models.latent import LatentModel
 from lethe.settings.text_sampling import SAMPLERS, TextSamplingSettings
-
-PIPELINE = "StableDiffusionPipeline"
 
 
 class StableDiffusion(LatentModel):
     """The LatentDenoiser of a text study; see :mod:`lethe.models.denoiser` for what each method means."""
 
-    pipeline = PIPELINE
+    pipeline = PIPELINES["stable_diffusion"]
     part = "unet"
     network_class = UNet2DConditionModel
     samplers = SAMPLERS["stable_diffusion"]

@@ -13,13 +13,12 @@ from torch import Tensor
 
 from lethe.errors import LetheError
 from lethe.files import read_json
+from lethe.models import PIPELINES
 from lethe.models.denoiser import Corrupted
 from lethe.models.latent import LatentModel
 from lethe.models.packed_prompts import pooled_rows, unpack_prompts
 from lethe.models.prompts3 import t5_tokens
 from lethe.settings.text_sampling import SAMPLERS, TextSamplingSettings
-
-PIPELINE = "StableDiffusion3Pipeline"
 
 
 class StableDiffusion3(LatentModel):
@@ -29,7 +28,7 @@ class StableDiffusion3(LatentModel):
     A noise level is told as 1000 s. A condition is a prompt's embeddings with its pooled projection in extra rows.
     """
 
-    pipeline = PIPELINE
+    pipeline = PIPELINES["stable_diffusion_3"]
     part = "transformer"
     network_class = SD3Transformer2DModel
     samplers = SAMPLERS["stable_diffusion_3"]
@@ -119,7 +118,7 @@ class StableDiffusion3(LatentModel):
         the network is asked there. There is no released code of ESD for a flow."""
         if as_released:
             raise LetheError(
-                f"as_released: ESD's released code cannot be run on a {PIPELINE}", "leave as_released at false"
+                f"as_released: ESD's released code cannot be run on a {self.pipeline}", "leave as_released at false"
             )
         levels = self._sampler(steps).sigmas
         stop = int(torch.randint(0, steps, (), generator=generator))
@@ -130,11 +129,9 @@ class StableDiffusion3(LatentModel):
 
     def _ask(self, noisy: Tensor, level: Tensor, conditions: Tensor) -> Tensor:
         tokens, pooled = unpack_prompts(conditions, self.pooled)
+        # The first by position: the training loop counts a network's rows by it.
         return self.network(
-            hidden_states=noisy,
-            encoder_hidden_states=tokens,
-            pooled_projections=pooled,
-            timestep=level.expand(len(noisy)),
+            noisy, encoder_hidden_states=tokens, pooled_projections=pooled, timestep=level.expand(len(noisy))
         ).sample
 
     def _denoised(self, noise: Tensor, conditions: Tensor, empty: Tensor, settings: TextSamplingSettings) -> Tensor:
