@@ -82,15 +82,24 @@ def concept() -> Concept:
 def text_study(tmp_path_factory: pytest.TempPathFactory, text_folder: Path, concept: Concept) -> Path:
     """A folder with ``prompts.csv``, ``embeddings``, the shards of the images to learn from, and the sets
     ``diversified`` and ``uniform``."""
-    folder = tmp_path_factory.mktemp("stripes")
+    return _study(tmp_path_factory.mktemp("stripes"), text_folder, concept, FEW_STEPS)
+
+
+@pytest.fixture(scope="session")
+def flow_study(tmp_path_factory: pytest.TempPathFactory, flow_folder: Path, concept: Concept) -> Path:
+    """The same of the base of Stable Diffusion 3's kind."""
+    return _study(tmp_path_factory.mktemp("flow_stripes"), flow_folder, concept, f"{FEW_STEPS} --sampler euler")
+
+
+def _study(folder: Path, base: Path, concept: Concept, sampling: str) -> Path:
     write_prompts(folder / "prompts.csv", prompt_rows(concept))
-    common = f"--model {text_folder} --prompts {folder}/prompts.csv --device cpu"
+    common = f"--model {base} --prompts {folder}/prompts.csv --device cpu"
     run(lethe.sets.text, f"embed {common} --target stripes --concept-prompt striped --output {folder}/embeddings")
     for strategy in ("diversified", "uniform"):
         shards = [folder / f"{strategy}{number}" for number in range(-(-2 * PAIRS // 5))]
         for number, shard in enumerate(shards):
             words = (
-                f"--embeddings {folder}/embeddings --purpose {strategy} --shard {number} --output {shard} {FEW_STEPS}"
+                f"--embeddings {folder}/embeddings --purpose {strategy} --shard {number} --output {shard} {sampling}"
             )
             run(lethe.sample.text, f"{common} {words}")
         images = " ".join(map(str, shards))

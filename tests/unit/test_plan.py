@@ -73,7 +73,7 @@ def test_a_concept_changes_what_is_made_for_it_and_nothing_else():
     before = plan_of()
     stale = changed(before, plan_of("shapes", targets=targets))
     # All but a control's model, which no concept goes into.
-    assert stale == {path for path in before.expected() if "/stripes/" in path}
+    assert stale == {path for path in before.expected() if "/shapes/stripes/" in path}
 
 
 def test_threads_memory_and_other_targets_change_no_fingerprint():
@@ -143,7 +143,9 @@ def test_every_unlearned_model_has_a_card_and_no_other_has():
 
 def test_wildcards_of_the_rules_match_what_there_is():
     plan = plan_of()
-    assert (plan.studies_of("class"), plan.studies_of("text")) == ("digits", "shapes")
+    assert (plan.studies_of("class"), plan.studies_of("text")) == ("digits", "shapes|shapes3")
+    assert plan.studies_of_family("stable_diffusion_3") == "shapes3"
+    assert plan.studies_of_family("edm") == "digits"
     for pattern, yes, no in (
         (plan.targets, ["3", "12", "stripes", "van_gogh", "any"], ["base", "stripe", ""]),
         (plan.variants_made_by("base"), ["retrained"], ["base", "rgd", "destroyed"]),
@@ -153,7 +155,7 @@ def test_wildcards_of_the_rules_match_what_there_is():
         assert not any(re.fullmatch(pattern, word) for word in no)
     # A preset without a kind of study matches nothing, rather than everything.
     values = copy.deepcopy(MINIATURE)
-    del values["studies"]["shapes"], values["artefacts"]["text"]
+    del values["studies"]["shapes"], values["studies"]["shapes3"], values["artefacts"]["text"]
     nothing = Plan(load_config(values)).studies_of("text")
     assert not any(re.fullmatch(nothing, word) for word in ("", "digits", "shapes"))
 
@@ -165,3 +167,35 @@ def test_a_cell_that_is_not_there_is_named_with_the_nearest():
     with pytest.raises(LetheError, match=r"study digits has no variant 'rgdd'\n.*did you mean 'rgd'"):
         plan.cell_of(Cell("digits", "3", "rgdd", "0"))
     assert plan.cell_of(Cell("digits", "3", "rgd", "0")) == Cell("digits", "3", "rgd", "0")
+
+
+def test_a_study_shares_the_data_and_judges_of_another():
+    plan = plan_of()
+    own, shared = plan.studies["shapes"], plan.studies["shapes3"]
+    assert shared.data_file("train") == own.data_file("train") == "results/miniature/shapes/data/train.safetensors"
+    assert shared.judges == own.judges == "results/miniature/shapes/judge"
+    assert shared.data.fingerprint == own.data.fingerprint
+    for judge in ("alignment", "detector", "attributes"):
+        assert shared.judge(judge).fingerprint == own.judge(judge).fingerprint
+    assert not [path for path in shared.expected() if path.startswith("results/miniature/shapes3/judge")]
+    assert shared.expected()[f"{own.judges}/detector.onnx"] == own.expected()[f"{own.judges}/detector.onnx"]
+    assert shared.source == "shapes"
+    # Another seed of the pictures makes both anew.
+    other = plan_of("shapes", data=MINIATURE["studies"]["shapes"]["data"] | {"seed": 1}).studies["shapes3"]
+    cell = Cell("shapes3", "stripes", "rgd", "0")
+    assert other.base().fingerprint != shared.base().fingerprint
+    assert other.judged(cell).fingerprint != shared.judged(cell).fingerprint
+
+
+def test_a_flow_has_a_folder_a_base_and_a_denoiser_of_its_own():
+    plan = plan_of().studies["shapes3"]
+    cell = Cell("shapes3", "stripes", "rgd", "0")
+    assert "results/miniature/shapes3/base/model/text_encoder_2/model.safetensors" in plan.base_files
+    weights = "results/miniature/shapes3/stripes/rgd/seed0/model/transformer/diffusion_pytorch_model.safetensors"
+    assert plan.expected()[weights] == plan.unlearn(cell).fingerprint
+    for job in (plan.unlearn(cell), plan.sample(cell), plan.sets("stripes", "diversified")):
+        names = {path.stem for path in job.code}
+        assert "stable_diffusion3" in names
+        assert "stable_diffusion" not in names
+    assert "prompts3" in {path.stem for path in plan.embeddings("stripes").code}
+    assert "results/miniature/tables/table7.csv" in plan_of().tables()

@@ -40,7 +40,7 @@ def test_readme_example(made):
     example = _readme_example(made.path)
     smaller = re.sub(r"_pairs: \d+", "_pairs: 4", example)
     made.edit(
-        "workflow/presets/smoke.yaml", lambda text: text.replace("      stripes:\n", f"{smaller}      stripes:\n")
+        "workflow/presets/smoke.yaml", lambda text: text.replace("      stripes:\n", f"{smaller}      stripes:\n", 1)
     )
 
     planned = made.planned()
@@ -74,7 +74,7 @@ def test_readme_example(made):
 def test_readme_example_is_one_for_the_miniature(fresh):
     """As it stands in the README."""
     example = _readme_example(fresh.path)
-    fresh.edit("config.yaml", lambda text: text.replace("      stripes:\n", f"{example}      stripes:\n"))
+    fresh.edit("config.yaml", lambda text: text.replace("      stripes:\n", f"{example}      stripes:\n", 1))
     card = "results/miniature/shapes/red/rgd/seed0/model/README.md"
     assert card in (fresh.path / "README.md").read_text()
     planned = fresh.planned(card, preset="miniature")

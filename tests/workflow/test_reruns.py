@@ -65,19 +65,20 @@ def test_editing_what_a_module_imports_reruns_its_cells(made):
     [
         ("workflow/lethe/models/edm.py", "import annotations", "import annotations  # edited", "digits"),
         ("workflow/lethe/models/stable_diffusion.py", "import annotations", "import annotations  # edited", "shapes"),
+        ("workflow/lethe/models/stable_diffusion3.py", "import annotations", "import annotations  # edited", "shapes3"),
         (PRESET, "sigma_max: 80.0", "sigma_max: 40.0", "digits"),
         (PRESET, "guidance: 4.0", "guidance: 3.0", "shapes"),
     ],
 )
 def test_an_edit_for_one_study_reruns_nothing_of_the_other(made, name, before, after, study):
-    made.edit(name, lambda text: text.replace(before, after))
+    made.edit(name, lambda text: text.replace(before, after, 1))
     planned = made.planned()
     assert [job for job in planned if job.startswith("sample: ")]
     assert of_study(study, planned) == planned
 
 
 def test_a_concepts_words_rerun_its_target_only(made):
-    made.edit(PRESET, lambda text: text.replace("words: [striped, banded]", "words: [striped, lined]"))
+    made.edit(PRESET, lambda text: text.replace("words: [striped, banded]", "words: [striped, lined]", 1))
     planned = made.planned()
     assert {"prompts: shapes stripes", "embeddings: prompts of shapes stripes"} < set(planned)
     assert {job for job in planned if job.startswith("unlearn")} == {
@@ -90,7 +91,7 @@ def test_a_concepts_words_rerun_its_target_only(made):
 
 
 def test_another_threshold_looks_at_no_image_again(made):
-    made.edit(PRESET, lambda text: text.replace("threshold: 0.6", "threshold: 0.7"))
+    made.edit(PRESET, lambda text: text.replace("threshold: 0.6", "threshold: 0.7", 1))
     controls = ["stripes base", "van_gogh base", "stripes destroyed"]
     unlearned = ["van_gogh esd_x", "van_gogh rgd", *(f"stripes {name}" for name in ("salun", "rg", "rgd", "rgd_400"))]
     assert made.planned() == sorted(
