@@ -15,6 +15,7 @@ import lethe.base.text
 import lethe.data.text
 import lethe.sample.text
 import lethe.sets.text
+from lethe.files import read_arrays, write_arrays
 from lethe.models.stable_diffusion import StableDiffusion
 from lethe.prompts import prompt_rows, write_prompts
 from lethe.sets import Sets, read_sets
@@ -79,6 +80,8 @@ def text_study(tmp_path_factory: pytest.TempPathFactory, text_folder: Path, conc
             run(lethe.sample.text, f"{common} {words}")
         images = " ".join(map(str, shards))
         run(lethe.sets.text, f"encode {common} --target stripes --images {images} --output {folder}/{strategy}")
+    arrays, record = read_arrays(folder / "diversified")
+    write_arrays(folder / "anchored", arrays | {"forget_clean": arrays["retain_clean"]}, record)
     return folder
 
 
