@@ -49,6 +49,16 @@ class PairedUniformly(Paired):
     )
 
 
+class Anchored(Settings):
+    """Images of anchor prompts, seen under these and under their target prompts."""
+
+    strategy: Literal["anchored"] = Field(
+        "anchored",
+        description="D_f and D_r: anchored = one set of images, with target prompts and with anchor prompts.",
+    )
+    pairs: int | None = Field(None, ge=1, description="Use only the first so many pairs; none: all.")
+
+
 class Truncated(Settings):
     """A forget loss that is cut off."""
 
