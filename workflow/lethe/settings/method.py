@@ -50,10 +50,11 @@ class PairedUniformly(Paired):
 
 
 class Anchored(Settings):
-    """The method sees images of anchor prompts only, and target prompts that are rewritten anchor prompts."""
+    """Images of anchor prompts, seen under these and under their target prompts."""
 
     strategy: Literal["anchored"] = Field(
-        "anchored", description="anchored = the base's images of anchor prompts, each with its rewritten prompt."
+        "anchored",
+        description="D_f and D_r: anchored = one set of images, with target prompts and with anchor prompts.",
     )
     pairs: int | None = Field(None, ge=1, description="Use only the first so many pairs; none: all.")
 
