@@ -216,15 +216,15 @@ def test_what_is_descended_goes_down(name, study, model_of):
 
 
 @pytest.mark.parametrize("name", ADVERSARIAL)
-def test_the_network_deceives_the_discriminator_better_than_the_base_does(name, study, base):
-    """Where nothing of its gradient is removed for the retain loss's sake."""
-    loop = unlearned(study, name, steps=30, conflict_removed=0)
+def test_the_network_learns_to_deceive_a_discriminator(name, study, base):
+    """One that stands still, and where nothing of the gradient is removed for the retain loss's sake."""
+    loop = unlearned(study, name, steps=20, warm_up=0, discriminator_rate=1e-9, conflict_removed=0)
     loss = {}
     for model in (base, loop.model):
         batch = batch_of(base, sets_of(study, name), OF_TEXT[name], "forget", 0)
         with torch.no_grad():
             loss[model] = domain_correction(model, replace(batch, adversary=loop.adversary), loop.settings).item()
-    assert loss[loop.model] < loss[base]
+    assert loss[loop.model] < 0.995 * loss[base]
 
 
 @pytest.mark.parametrize("name", ADVERSARIAL)
