@@ -8,10 +8,10 @@ from pydantic import Field
 from lethe.gradients import RESTRICTED
 from lethe.methods.method import Card, Method, Recipe
 from lethe.objectives import denoise, gated_ascent, truncated_ascent
-from lethe.settings.method import Gated, MethodSettings, Paired, Retaining, TextMethodSettings, Truncated
+from lethe.settings.method import ClassMethodSettings, Gated, Paired, Retaining, TextMethodSettings, Truncated
 
 
-class RGDSettings(MethodSettings, Truncated, Retaining):
+class RGDSettings(ClassMethodSettings, Truncated, Retaining):
     """RGD's setting for CIFAR-10: alpha 0.1, lambda 5."""
 
 
