@@ -79,8 +79,8 @@ class ClassArtefacts(Settings):
         varied = set(study.sweeps[self.figure6].settings)
         if varied != SWEPT:
             raise ValueError(
-                f"artefacts.classes.figure6: the sweep '{self.figure6}' is over {', '.join(sorted(varied))}; the figure "
-                f"needs one over {' and '.join(sorted(SWEPT))}"
+                f"artefacts.classes.figure6: the sweep '{self.figure6}' is over {', '.join(sorted(varied))}; "
+                f"the figure needs one over {' and '.join(sorted(SWEPT))}"
             )
 
 
@@ -95,9 +95,7 @@ def _check_pair(study: ClassStudy, near: str, balanced: str) -> None:
     for target in shared:
         pair = [study.method_settings(name, target).model_dump() for name in (near, balanced)]
         if [settings.get("strategy") for settings in pair] != ["nearest", "balanced"]:
-            raise ValueError(
-                f"{place} have not the strategies nearest and balanced, in this order; see settings.strategy"
-            )
+            raise ValueError(f"{place} have not strategy: nearest and strategy: balanced, in this order")
         other = [key for key in pair[0] if key != "strategy" and pair[0][key] != pair[1][key]]
         if other:
             raise ValueError(f"{place} differ in {', '.join(other)} too; let them differ in strategy alone")
