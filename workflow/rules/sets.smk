@@ -1,5 +1,5 @@
-"""In: training images and, where D_r is of the nearest classes, their similarity (classes), or the base and a target's concept (text). Out: the forget set D_f and the retain set
-D_r of each target; for text also its prompts and their embeddings."""
+"""In: training images, for D_r of the nearest classes their similarity too (classes), or the base and a target's concept
+(text). Out: the forget set D_f and the retain set D_r of each target; for text also its prompts and their embeddings."""
 
 
 rule sets:

@@ -44,11 +44,11 @@ class ClassArtefactPlan:
     @property
     def table3_records(self) -> list[str]:
         """The records of both rows of each method, on the targets that both have."""
-        study = self.plan.study
-        shared = [
-            (pair, set.intersection(*(set(study.targets_of(name)) for name in pair))) for pair in self.shown.table3
-        ]
-        return list(dict.fromkeys(path for pair, targets in shared for path in self.plan.records(pair, targets)))
+        records: dict[str, None] = {}
+        for pair in self.shown.table3:
+            targets = set.intersection(*(set(self.plan.study.targets_of(name)) for name in pair))
+            records |= dict.fromkeys(self.plan.records(pair, targets))
+        return list(records)
 
     @property
     def table3_titles(self) -> list[str]:
