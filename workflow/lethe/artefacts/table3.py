@@ -13,7 +13,7 @@ from lethe.artefacts import typeset
 from lethe.artefacts.naming import title_of, titles_of
 from lethe.artefacts.paired import pair_named
 from lethe.artefacts.rows import DDOF, Row, check_one_judge, of_one_study, row_of
-from lethe.artefacts.table1 import METRICS, Published, add_table_outputs, read_published
+from lethe.artefacts.table1 import METRICS, Published, add_table_outputs, paper_cell, read_published
 from lethe.artefacts.typeset import MINUS, NOTHING, Group, Table, Text, decimals_of, mean_and_std, number
 from lethe.errors import LetheError
 from lethe.files import write_rows, write_text
@@ -152,22 +152,17 @@ def as_table(
 
 
 def _block(pair: Compared, title: str, paper: Sequence[PaperValues]) -> list[list[Text]]:
-    published = {metric: [v.get((pair.balanced.method, metric.published)) for v in paper] for metric in SHOWN}
     lines = []
     for place, (case, row) in enumerate(zip(CASES, pair[:2], strict=True)):
         cells = [Text(title), Text(case.words), Text(row.count)]
         for metric in SHOWN:
             summary = row.summary(metric.name)
             cells.append(Text(mean_and_std(summary.mean, summary.std, decimals_of(summary.mean))))
-        for metric in SHOWN:
-            value = published[metric][place]
-            words = NOTHING if value is None else mean_and_std(value.value, value.std, decimals_of(value.value))
-            cells.append(Text(words))
-        lines.append(cells)
+        lines.append([*cells, *(paper_cell(paper[place], row.method, metric) for metric in SHOWN)])
     cells = [Text(title), Text(DIFFERENCE, italic=True), Text(_replicates(pair))]
     cells += [Text(_with_interval(pair.difference[metric.name])) for metric in SHOWN]
     for metric in SHOWN:
-        value = _published_difference(published[metric])
+        value = _published_difference([values.get((pair.balanced.method, metric.published)) for values in paper])
         cells.append(Text(NOTHING if value is None else number(value, decimals_of(value))))
     return [*lines, cells]
 
