@@ -10,7 +10,7 @@ from lethe.gradients import RULES, Rule
 from lethe.methods.method import Card, Method, Recipe
 from lethe.objectives import denoise, gated_ascent, truncated_ascent
 from lethe.settings.common import Settings
-from lethe.settings.method import Gated, MethodSettings, Paired, Retaining, TextMethodSettings, Truncated
+from lethe.settings.method import ClassMethodSettings, Gated, Paired, Retaining, TextMethodSettings, Truncated
 
 RuleName = Literal[
     *("sum", "restricted", "pcgrad_per_tensor", "mgda", "cagrad", "nash", "doco_first_upload", "doco_release")
@@ -25,7 +25,7 @@ class Ruled(Settings):
     )
 
 
-class TwoLossesSettings(MethodSettings, Truncated, Retaining, Ruled):
+class TwoLossesSettings(ClassMethodSettings, Truncated, Retaining, Ruled):
     """RGD's setting for CIFAR-10, with a rule."""
 
 
