@@ -148,6 +148,7 @@ def as_table(
         blocks=[_block(pair, titles[pair.balanced.variant], paper) for pair in compared],
         notes=notes,
         left=2,
+        fitted=True,
     )
 
 

@@ -95,6 +95,9 @@ class ClassPlan(StudyPlan):
         files[f"{place}/judge/judge.safetensors"] = self.judge().fingerprint
         for split in ("train", "test"):
             files[f"{place}/data/judged_{split}.safetensors"] = self.judged_data().fingerprint
+        shown = self.config.artefacts.classes
+        if shown is not None and shown.study == self.name:  # in Figure 7
+            files[self.similarity_file] = self.similarity().fingerprint
         for cell in self.cells():
             strategy = self.strategy_of(cell)
             if strategy is not None:
