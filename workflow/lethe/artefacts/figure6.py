@@ -27,7 +27,9 @@ METRICS = ("UA", "RA", "FD")
 COLUMNS = ("variant", "title", "retain_weight", "truncation", "target", "seed", *METRICS, "is_forgotten")
 _PANELS = (("FD", "FD ↓"), ("RA", "RA ↑"))
 _MARKERS = ("v", "o", "^", "s", "D", "P")
-_HIGH, _NOTE_SIZE, _EDGE = 2.55, 6.0, 0.06
+_HIGH, _NOTE_SIZE, _EDGE = 2.5, 6.0, 0.06
+# Inches above and below the panels: the legend, the names of the axis.
+_TOP, _BOTTOM = 0.28, 0.42
 # Distances that reach over more than this factor are drawn on a logarithmic axis.
 _LINEAR_UP_TO = 12
 
@@ -88,7 +90,7 @@ def draw(cells: Sequence[Measured], titles: Mapping[str, str], note: str) -> Fig
     high = _HIGH + height_of(lines, _NOTE_SIZE)
     figure = Figure(figsize=(TWO_COLUMNS, high))
     panels = figure.subplots(1, 2)
-    figure.subplots_adjust(left=0.075, right=0.99, top=1 - 0.42 / high, bottom=1 - (_HIGH - 0.42) / high, wspace=0.2)
+    figure.subplots_adjust(left=0.075, right=0.99, top=1 - _TOP / high, bottom=1 - (_HIGH - _BOTTOM) / high, wspace=0.2)
     colours = colours_of(variants)
     width = 0.8 / len(variants)
     for axes, (metric, label) in zip(panels, _PANELS, strict=True):
@@ -100,7 +102,7 @@ def draw(cells: Sequence[Measured], titles: Mapping[str, str], note: str) -> Fig
                 _draw_points(axes, own, metric, middle, width, colours[variant], markers)
         _frame(axes, metric, label, weights, cells)
     _draw_legend(figure, variants, titles, colours, markers)
-    write(figure, Block(lines, _NOTE_SIZE, _EDGE, _HIGH + 0.0, colour=GREY))
+    write(figure, Block(lines, _NOTE_SIZE, _EDGE, _HIGH, colour=GREY))
     return figure
 
 
@@ -209,13 +211,14 @@ def note_of(cells: Sequence[Measured], study: str, forgotten: float) -> str:
     targets = sorted({cell.point.cell.target for cell in cells}, key=lambda name: (len(name), name))
     seeds = sorted({cell.point.cell.seed for cell in cells}, key=int)
     failed = sum(not cell.is_forgotten for cell in cells)
-    over = "alpha" + (", targets" if len(targets) > 1 else "") + (", seeds" if len(seeds) > 1 else "")
+    over = "α" + (", targets" if len(targets) > 1 else "") + (", seeds" if len(seeds) > 1 else "")  # noqa: RUF001
     return (
         f"{study}, target{'s' * (len(targets) > 1)} {', '.join(targets)}, training seed{'s' * (len(seeds) > 1)} "
-        f"{', '.join(seeds)}. Box: quartiles over {over}; whiskers: extremes; thick line: median; of the models "
-        f"that have forgotten (UA of {forgotten:g} at least). Hollow: {failed} of {len(cells)} models have not; what "
-        "was hardly changed keeps a small distance and a high accuracy. FD is measured in the features of the study's "
-        "own judge. The paper's Figure 6 (CIFAR-10) has no readable values to set beside these."
+        f"{', '.join(seeds)}. Box: quartiles over {over} (truncation of the forget loss); whiskers: extremes; thick "
+        f"line: median; of the models that have forgotten (UA of {forgotten:g} at least). Hollow: {failed} of "
+        f"{len(cells)} models have not; what was hardly changed keeps a small distance and a high accuracy. FD is "
+        "measured in the features of the study's own judge. The paper's Figure 6 (CIFAR-10) has no readable values to "
+        "set beside these."
     )
 
 
