@@ -9,12 +9,15 @@ from lethe.artefacts import (
     cost,
     figure2,
     figure4,
+    figure6,
+    figure7,
     paired,
     prompt_examples,
     prompt_grid,
     samples,
     table1,
     table2,
+    table3,
     table4,
     table8,
     threshold_curve,
@@ -25,6 +28,7 @@ from lethe.cli import command
 _COMMANDS = {
     "table1": table1,
     "table2": table2,
+    "table3": table3,
     "table4": table4,
     "table8": table8,
     "cost": cost,
@@ -35,6 +39,8 @@ _COMMANDS = {
     "samples": samples,
     "prompt_grid": prompt_grid,
     "figure4": figure4,
+    "figure6": figure6,
+    "figure7": figure7,
     "threshold_curve": threshold_curve,
 }
 
