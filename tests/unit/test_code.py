@@ -23,7 +23,7 @@ FAMILIES = tuple(DENOISERS)
 def of_stage(stage: str, family: str) -> tuple[str, ...]:
     """The modules that the plan names for a stage of a study whose models are of this family."""
     if stage == "unlearn":
-        return ("lethe.unlearn", "lethe.methods.rgd", DENOISERS[family][0])
+        return ("lethe.unlearn.__main__", "lethe.methods.rgd", DENOISERS[family][0])
     if family == "edm":
         return (f"lethe.{stage}.classes", f"lethe.{stage}.__main__")
     if stage == "base":
@@ -73,7 +73,9 @@ def test_the_closure_holds_every_module_that_is_loaded(loaded, modules):
 def test_a_method_drags_in_no_other_method():
     for name in method_names():
         names = {
-            path.stem for path in modules_behind("lethe.unlearn", f"lethe.methods.{name}") if "methods" in path.parts
+            path.stem
+            for path in modules_behind("lethe.unlearn.__main__", f"lethe.methods.{name}")
+            if "methods" in path.parts
         }
         shared = {other for other in names if other.startswith("_")}  # by methods of one family
         assert names - shared == {name, "method"}

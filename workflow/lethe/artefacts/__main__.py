@@ -9,12 +9,15 @@ from lethe.artefacts import (
     cost,
     figure2,
     figure4,
+    figure6,
+    figure7,
     paired,
     prompt_examples,
     prompt_grid,
     samples,
     table1,
     table2,
+    table3,
     table4,
     table7,
     table8,
@@ -26,6 +29,7 @@ from lethe.cli import command
 _COMMANDS = {
     "table1": table1,
     "table2": table2,
+    "table3": table3,
     "table4": table4,
     "table7": table7,
     "table8": table8,
@@ -37,6 +41,8 @@ _COMMANDS = {
     "samples": samples,
     "prompt_grid": prompt_grid,
     "figure4": figure4,
+    "figure6": figure6,
+    "figure7": figure7,
     "threshold_curve": threshold_curve,
 }
 
