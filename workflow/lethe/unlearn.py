@@ -115,6 +115,7 @@ class Unlearning:
         self._begun = time.monotonic()
         self.mask: list[Tensor] | None = None
         self.passes_for_mask = [0, 0]
+        self.training_seconds = 0.0
 
     def prepare(self) -> None:
         """Work out the mask, if the method has one; the same for every start, so it is not part of the state."""
@@ -185,12 +186,14 @@ class Unlearning:
         return Batch(generator=generator, teacher=self.teacher, empty=self._empty, **side.rows(rows))
 
     def collect(self) -> dict[str, Tensor]:
-        seconds = self.seconds_before + time.monotonic() - self._begun
         return training_state(self.model.network, self.optimiser) | {
             "trajectory": torch.stack(self.trajectory.rows),
             "passes": torch.tensor(self.passes.counts),
-            "seconds": torch.tensor(seconds, dtype=torch.float64),
+            "seconds": torch.tensor(self.seconds_so_far(), dtype=torch.float64),
         }
+
+    def seconds_so_far(self) -> float:
+        return self.seconds_before + time.monotonic() - self._begun
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         restore_training_state(tensors, self.model.network, self.optimiser)
@@ -314,6 +317,7 @@ def unlearn(
         title=f"{method.card.title} on {sets.target}",
         remedy="lower learning_rate, or truncation where the method has one",
     )
+    loop.training_seconds = loop.seconds_so_far()
     return loop
 
 
@@ -354,7 +358,9 @@ def _training_name(settings: Settings, arguments: argparse.Namespace, threads: i
 
 def _cost(started: float, device: torch.device, loop: Unlearning | None, model: Path) -> dict[str, Any]:
     """What the run took, before and after a kill. ``passes`` are forward-backward passes over one batch, ``forwards``
-    those without a gradient; a mask's are in both totals, but not in what a step takes."""
+    those without a gradient; a mask's are in both totals, but not in what a step takes. ``batch`` is that batch's size,
+    so that the passes of methods with different batches can be compared; ``training_seconds`` are those of mask and
+    steps, without loading and saving."""
     on_gpu = device.type == "cuda"
     cost = {
         "seconds": time.monotonic() - started + (loop.seconds_before if loop else 0.0),
@@ -363,14 +369,14 @@ def _cost(started: float, device: torch.device, loop: Unlearning | None, model: 
         if on_gpu
         else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024),
         "storage_bytes": sum(path.stat().st_size for path in model.rglob("*") if path.is_file()),
-        "steps": 0,
+        **dict.fromkeys(("steps", "batch", "training_seconds"), 0),
         **dict.fromkeys(("passes", "forwards", "passes_per_step", "forwards_per_step"), 0),
     }
     if loop is not None:
         batch, steps = loop.settings.batch, loop.settings.steps
         for name, total, before in zip(("passes", "forwards"), loop.passes.counts, loop.passes_for_mask, strict=True):
             cost |= {name: total / batch, f"{name}_per_step": (total - before) / batch / steps}
-        cost["steps"] = steps
+        cost |= {"steps": steps, "batch": batch, "training_seconds": loop.training_seconds}
     return cost
 
 

@@ -7,6 +7,7 @@ import argparse
 
 from lethe.artefacts import (
     cost,
+    equal_steps,
     figure2,
     figure4,
     paired,
@@ -18,6 +19,8 @@ from lethe.artefacts import (
     table4,
     table8,
     threshold_curve,
+    tradeoff,
+    tradeoff_text,
     trajectory,
 )
 from lethe.cli import command
@@ -28,10 +31,13 @@ _COMMANDS = {
     "table4": table4,
     "table8": table8,
     "cost": cost,
+    "equal_steps": equal_steps,
     "paired": paired,
     "prompt_examples": prompt_examples,
     "figure2": figure2,
     "trajectory": trajectory,
+    "tradeoff": tradeoff,
+    "tradeoff_text": tradeoff_text,
     "samples": samples,
     "prompt_grid": prompt_grid,
     "figure4": figure4,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
+from lethe.config.equal_compute import EqualCompute
 from lethe.config.shown import check_rows, study_named
 from lethe.config.studies import Study
 from lethe.methods.method import Method
@@ -17,7 +18,13 @@ class ClassArtefacts(Settings):
 
     study: str = Field(description="The study of Table 1, Figure 2 and the figures beside them.")
     table1: tuple[str, ...] | None = Field(
-        None, min_length=1, description="Rows of Table 1, in this order; null: all variants of the study, in theirs."
+        None, min_length=1, description="Rows of Table 1, in this order; null: all variants but twins, in theirs."
+    )
+    equal_compute: EqualCompute | None = Field(
+        None, description="Table 1 shows the methods at equal compute too, not only at equal steps."
+    )
+    tradeoff: tuple[str, ...] | None = Field(
+        None, min_length=1, description="Rows of the trade-off figure; null: all variants but twins."
     )
     pairs: tuple[tuple[str, str], ...] = Field((), description="Rows compared with each other over targets and seeds.")
     trajectory: tuple[str, ...] = Field((), description="Rows in the trajectory figure; methods with two gradients.")
@@ -30,12 +37,15 @@ class ClassArtefacts(Settings):
         study = study_named(studies, "artefacts.classes.study", self.study, "class")
         rows = {
             "table1": self.table1 or (),
+            "tradeoff": self.tradeoff or (),
             "pairs": [name for pair in self.pairs for name in pair],
             "trajectory": self.trajectory,
             "figure2": [self.figure2],
             "samples": self.samples,
         }
         check_rows(study, self.study, "artefacts.classes", rows)
+        if self.equal_compute is not None:
+            self.equal_compute.check(study, self.study, "artefacts.classes.equal_compute")
         for key in ("trajectory", "figure2"):
             for name in rows[key]:
                 method = study.method(name)

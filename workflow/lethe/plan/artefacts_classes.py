@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from lethe.config.shown_classes import ClassArtefacts
-from lethe.plan.artefacts import first_cell
+from lethe.plan.artefacts import EqualTable, equal_table, first_cell, without_twins
 from lethe.plan.study import Cell, StudyPlan
 
 
@@ -20,11 +20,20 @@ class ClassArtefactPlan:
 
     def figures(self) -> list[str]:
         optional = {"trajectory": self.shown.trajectory, "samples": self.shown.samples}
-        return ["figure2", *(name for name, rows in optional.items() if rows)]
+        return ["figure2", "tradeoff", *(name for name, rows in optional.items() if rows)]
 
     @property
     def table1_rows(self) -> list[str]:
-        return list(self.shown.table1 or self.plan.study.variants)
+        return without_twins(self.plan, self.shown.table1, self.shown.equal_compute)
+
+    @property
+    def equal(self) -> EqualTable:
+        """Table 1's rows at equal compute."""
+        return equal_table(self.plan, self.table1_rows, self.shown.equal_compute)
+
+    @property
+    def tradeoff_rows(self) -> list[str]:
+        return without_twins(self.plan, self.shown.tradeoff, self.shown.equal_compute)
 
     @property
     def compared(self) -> list[str]:

@@ -1,0 +1,184 @@
+"""Panels of forgetting against retention: a point a cell, a marker a row, and the Pareto front of the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from lethe.artefacts.estimates import Estimate
+from lethe.artefacts.spread import near_one, side_by_side
+from lethe.artefacts.style import GREY, TWO_COLUMNS, Look, looks_of
+from lethe.measures.pareto import pareto_front
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_GAP = 0.038  # between two markers, of the panel's width
+_TICKS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
+_TICK_GAP = 0.09
+_PANEL_HEIGHT = 2.35
+
+
+class Mark(NamedTuple):
+    """A row: its mean forgetting (``x``) and retention (``y``), and those of each cell (target, seed)."""
+
+    variant: str
+    is_control: bool
+    x: Estimate
+    y: Estimate
+    cells: Mapping[tuple[str, int], tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """``x`` is a share of images, drawn open near 1 down to ``resolution`` (one image); ``better`` is y's direction."""
+
+    title: str
+    x_label: str
+    y_label: str
+    better: Literal["higher", "lower"]
+    resolution: float
+    marks: Sequence[Mark]
+
+    @property
+    def front(self) -> list[Mark]:
+        """The methods that no other is better than in both means, by rising forgetting. Controls do not compete."""
+        methods = [mark for mark in self.marks if not mark.is_control]
+        sign = 1 if self.better == "higher" else -1
+        return [methods[i] for i in pareto_front([(mark.x.mean, sign * mark.y.mean) for mark in methods])]
+
+
+def draw(panels: Sequence[Panel], titles: Mapping[str, str], confidence: float) -> Figure:
+    """Two panels a row, the legend above and what the marks mean below."""
+    from matplotlib.figure import Figure
+
+    rows = -(-len(panels) // 2)
+    figure = Figure(figsize=(TWO_COLUMNS, 0.9 + _PANEL_HEIGHT * rows), layout="constrained")
+    looks = looks_of(list(titles))
+    for axes, panel in zip(figure.subplots(rows, 2, squeeze=False).flat, panels, strict=True):
+        _draw_panel(axes, panel, looks, titles)
+    shown = {mark.variant for panel in panels for mark in panel.marks}
+    _legend(figure, {name: title for name, title in titles.items() if name in shown}, looks)
+    figure.supxlabel(_note(panels, confidence), fontsize=6.5, color=GREY)
+    return figure
+
+
+def _note(panels: Sequence[Panel], confidence: float) -> str:
+    units = {estimate.unit for panel in panels for mark in panel.marks for estimate in (mark.x, mark.y)} - {""}
+    over = [f"over {unit}" for unit in ("targets", "seeds") if unit in units]
+    over += ["of a single cell: over its images or prompts"] if units - {"targets", "seeds"} else []
+    bars = f", bars its {100 * confidence:g} % interval ({', '.join(over)})" if over else ""
+    return (
+        f"Large: mean of a row{bars}. Small: one cell (target, seed).\n"
+        "Staircase: Pareto front of the methods' means; up and right is better. At the edge: a control outside the panel, "
+        "with its value.\nMarkers that would cover each other across stand side by side; all in the grey band are at 1."
+    )
+
+
+def _draw_panel(axes: Axes, panel: Panel, looks: Mapping[str, Look], titles: Mapping[str, str]) -> None:
+    whole = near_one(1.0, panel.resolution)
+    places = [near_one(mark.x.mean, panel.resolution) for mark in panel.marks]
+    moved = side_by_side(places, _GAP * whole)
+    shift = {mark.variant: after - before for mark, before, after in zip(panel.marks, places, moved, strict=True)}
+    low, high = _range(panel)
+    worst, best = (low, high) if panel.better == "higher" else (high, low)
+    axes.set_ylim(worst, best)
+    axes.set_xlim(-0.06 * whole, max(whole, *moved) + 0.05 * whole)
+    for mark in panel.marks:
+        place = near_one(mark.x.mean, panel.resolution) + shift[mark.variant]
+        if low <= mark.y.mean <= high:
+            _draw_mark(axes, mark, panel.resolution, looks[mark.variant], shift[mark.variant])
+        else:
+            edge = low if mark.y.mean < low else high
+            _draw_outside(axes, f"{titles[mark.variant]}: {mark.y.mean:.3g}", looks[mark.variant], place, edge)
+    if front := panel.front:
+        corners = [near_one(mark.x.mean, panel.resolution) + shift[mark.variant] for mark in front]
+        across = [axes.get_xlim()[0], *(place for place in corners for _ in range(2))]
+        down = [*(mark.y.mean for mark in front for _ in range(2)), worst]
+        axes.plot(across, down, color=GREY, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1)
+    at_one = [after for mark, after in zip(panel.marks, moved, strict=True) if 1 - mark.x.mean < panel.resolution / 1e3]
+    if len(at_one) > 1:
+        half = _GAP * whole / 2
+        axes.axvspan(min(at_one) - half, max(at_one) + half, color=GREY, alpha=0.12, linewidth=0, zorder=0)
+    _ticks(axes, panel.resolution, sum(at_one) / len(at_one) if at_one else whole)
+    axes.set_title(panel.title, loc="left")
+    axes.set_xlabel(panel.x_label)
+    axes.set_ylabel(panel.y_label)
+
+
+def _range(panel: Panel) -> tuple[float, float]:
+    """What the methods span, widened to the controls that are not far away, with a margin."""
+    inside = [value for mark in panel.marks if not mark.is_control for value in _heights(mark)]
+    inside = inside or [value for mark in panel.marks for value in _heights(mark)]
+    span = max(inside) - min(inside)
+    near = min(inside) - span, max(inside) + span
+    inside += [mark.y.mean for mark in panel.marks if near[0] <= mark.y.mean <= near[1]]
+    margin = 0.08 * (max(inside) - min(inside)) or 0.05
+    return min(inside) - margin, max(inside) + margin
+
+
+def _heights(mark: Mark) -> list[float]:
+    bounds = [bound for bound in (mark.y.low, mark.y.high) if bound is not None]
+    return [mark.y.mean, *bounds, *(y for _, y in mark.cells.values())]
+
+
+def _draw_mark(axes: Axes, mark: Mark, resolution: float, look: Look, shift: float) -> None:
+    def place(share: float) -> float:
+        return near_one(min(max(share, 0.0), 1.0), resolution) + shift
+
+    if len(mark.cells) > 1:
+        across, up = zip(*((place(x), y) for x, y in mark.cells.values()), strict=True)
+        axes.scatter(across, up, s=5, color=look.colour, marker=look.marker, alpha=0.35, linewidths=0, zorder=2)
+    middle = place(mark.x.mean), mark.y.mean
+    if mark.x.low is not None and mark.x.high is not None:
+        axes.plot([place(mark.x.low), place(mark.x.high)], [middle[1]] * 2, color=look.colour, linewidth=0.7, zorder=3)
+    if mark.y.low is not None and mark.y.high is not None:
+        axes.plot([middle[0]] * 2, [mark.y.low, mark.y.high], color=look.colour, linewidth=0.7, zorder=3)
+    axes.scatter(
+        *middle, s=_size(look), color=look.colour, marker=look.marker, edgecolors="white", linewidths=0.5, zorder=4
+    )
+
+
+def _size(look: Look) -> float:
+    """Points squared: a star covers less than other markers of its size."""
+    return 75 if look.marker == "*" else 34
+
+
+def _draw_outside(axes: Axes, words: str, look: Look, place: float, edge: float) -> None:
+    """A control at the edge of the panel nearest to it, with its name and value."""
+    axes.scatter(place, edge, s=34, color=look.colour, marker=look.marker, linewidths=0, zorder=5, clip_on=False)
+    is_right, is_bottom = place > sum(axes.get_xlim()) / 2, edge == axes.get_ylim()[0]
+    axes.annotate(
+        words,
+        (place, edge),
+        xytext=(-6 if is_right else 6, 4 if is_bottom else -4),
+        textcoords="offset points",
+        ha="right" if is_right else "left",
+        va="bottom" if is_bottom else "top",
+        fontsize=6.5,
+        color=GREY,
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.8},
+        zorder=5,
+    )
+
+
+def _ticks(axes: Axes, resolution: float, one: float) -> None:
+    """Labels from 1 down, as many as have room; ``one`` is where the middle of the rows at 1 stands."""
+    kept = [(one, "1")]
+    for share in reversed(_TICKS):
+        place = near_one(share, resolution)
+        if kept[-1][0] - place >= _TICK_GAP * kept[0][0] and 1 - share >= resolution:
+            kept.append((place, f"{share:g}"))
+    axes.set_xticks([place for place, _ in kept], [words for _, words in kept])
+
+
+def _legend(figure: Figure, titles: Mapping[str, str], looks: Mapping[str, Look]) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], linestyle="", marker=looks[name].marker, color=looks[name].colour, markersize=5, label=title)
+        for name, title in titles.items()
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=min(7, len(handles)), columnspacing=1.2)
