@@ -46,7 +46,9 @@ def test_the_base_is_sampled_once_for_all_classes():
     plan = plan_of().studies["digits"]
     sampled = [plan.images_of(cell) for cell in plan.cells()]
     assert sampled.count(Cell("digits", ANY, "base", "0")) == 10
-    assert len(set(sampled)) == 5 * 10 + 3 + 2
+    controls = {"base": 1, "retrained": 3, "destroyed": 1}
+    methods = set(MINIATURE["studies"]["digits"]["variants"]) - controls.keys()
+    assert len(set(sampled)) == 10 * len(methods) + sum(controls.values())
 
 
 def test_the_base_is_sampled_once_for_each_concept():
@@ -165,3 +167,26 @@ def test_a_cell_that_is_not_there_is_named_with_the_nearest():
     with pytest.raises(LetheError, match=r"study digits has no variant 'rgdd'\n.*did you mean 'rgd'"):
         plan.cell_of(Cell("digits", "3", "rgdd", "0"))
     assert plan.cell_of(Cell("digits", "3", "rgd", "0")) == Cell("digits", "3", "rgd", "0")
+
+
+def test_twins_are_rows_at_equal_compute_and_no_rows_of_their_own():
+    plan = plan_of().classes
+    assert "rgd_equal" not in plan.table1_rows
+    assert "rgd_equal" not in plan.tradeoff_rows
+    assert plan.equal.twins == ["rgd_equal"]
+    assert "results/miniature/digits/3/rgd_equal/seed0/cost.json" in plan.equal.costs
+    assert not [path for path in plan.equal.costs if "/base/" in path or "/destroyed/" in path]
+    words = plan.equal.options
+    assert words[words.index("--twins") + 1] == "rgd=rgd_equal"
+    table2 = plan_of().text.alignment_tables["table2"]
+    assert "results/miniature/shapes/stripes/esd_equal/seed0/records.csv" in table2.records
+    assert len(table2.records) == len(set(table2.records))
+    assert not [word for word in table2.options if word.startswith("esd_equal=")]
+
+
+def test_without_twins_a_table_reads_no_costs():
+    values = copy.deepcopy(MINIATURE)
+    values["artefacts"]["classes"]["equal_compute"] = None
+    plan = Plan(load_config(values)).classes
+    assert plan.equal == ([], [], [])
+    assert "rgd_equal" in plan.table1_rows

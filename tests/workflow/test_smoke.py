@@ -97,7 +97,7 @@ def _seeds(folder: str, place: Path) -> list[int]:
 def test_every_unlearned_model_has_a_card_with_its_numbers(finished):
     cards = sorted((finished.path / "results/smoke").glob("*/*/*/seed*/model/README.md"))
     unlearned = {cell for cell in CELLS if cell[1] not in ("base", "destroyed")}
-    unlearned |= {("3", variant) for variant in ("salun", "graddiff", "rg", "rgd")}
+    unlearned |= {("3", variant) for variant in ("salun", "graddiff", "rg", "rgd", "rgd_equal")}
     assert {(card.parts[-5], card.parts[-4]) for card in cards} == unlearned
     for card in cards:
         text = card.read_text()
@@ -127,6 +127,9 @@ def test_table_has_a_row_for_each_variant_and_the_papers_values(finished):
     cells = {(row["variant"], row["metric"]): row for row in rows}
     assert {(name, "RA") for name in ("base", "salun", "rgd", "destroyed")} <= cells.keys()
     assert "0.771" in cells["rgd", "RA"].values(), "the paper's RA of RGD stands beside ours"
+    equal = {row["variant"]: float(row["compute"]) for row in rows if row["at"] == "at equal compute"}
+    assert equal.keys() == {"graddiff", "rg", "rgd_equal"}
+    assert max(equal.values()) - min(equal.values()) <= float(cells["rgd", "RA"]["compute"]) / 10, "a step of RGD"
 
 
 def test_a_second_run_plans_nothing(finished):

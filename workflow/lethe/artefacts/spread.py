@@ -9,8 +9,8 @@ from collections.abc import Sequence
 def near_one(share: float, resolution: float) -> float:
     """Where ``share`` (of images, 0 to 1) lies on an axis that opens what is near 1.
 
-    It is log10 of (1 + r) / (1 - share + r), and 0 lies at 0. Equal ratios of what is left are equal lengths down to the ``resolution`` r, one image in all; below it
-    the axis ends: 1 itself has a place.
+    It is log10 of (1 + r) / (1 - share + r), with 0 at 0. Equal ratios of what is left are equal lengths down to the
+    ``resolution`` r, one image in all; there the axis ends, so that 1 itself has a place.
     """
     return math.log10((1 + resolution) / (1 - share + resolution))
 

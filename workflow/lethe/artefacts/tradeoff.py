@@ -19,7 +19,7 @@ from lethe.record import Record, read_records
 
 TITLE = "forgetting against retention of every row, classes"
 COLUMNS = (
-    *("study", "panel", "variant", "title", "role", "is_front", "target", "seed", "forgotten", "forgotten_low"),
+    *("variant", "title", "role", "study", "panel", "is_front", "target", "seed", "forgotten", "forgotten_low"),
     *("forgotten_high", "forgotten_interval", "retained", "retained_low", "retained_high", "retained_interval"),
 )
 _FORGOTTEN = Metric("UA", "higher", "UA")

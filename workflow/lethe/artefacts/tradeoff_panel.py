@@ -70,42 +70,48 @@ def _note(panels: Sequence[Panel], confidence: float) -> str:
     over = [f"over {unit}" for unit in ("targets", "seeds") if unit in units]
     over += ["of a single cell: over its images or prompts"] if units - {"targets", "seeds"} else []
     bars = f", bars its {100 * confidence:g} % interval ({', '.join(over)})" if over else ""
-    return (
-        f"Large: mean of a row{bars}. Small: one cell (target, seed).\n"
-        "Staircase: Pareto front of the methods' means; up and right is better. At the edge: a control outside the panel, "
-        "with its value.\nMarkers that would cover each other across stand side by side; all in the grey band are at 1."
-    )
+    several = any(len(mark.cells) > 1 for panel in panels for mark in panel.marks)
+    lines = [
+        f"Large: mean of a row{bars}." + (" Small: one cell (target, seed)." if several else ""),
+        "Staircase: Pareto front of the methods' means; up and right is better. "
+        "At the edge: a control outside the panel, with its value.",
+        "Markers that would cover each other across stand side by side; all in the grey band are at 1.",
+    ]
+    return "\n".join(lines)
 
 
 def _draw_panel(axes: Axes, panel: Panel, looks: Mapping[str, Look], titles: Mapping[str, str]) -> None:
     whole = near_one(1.0, panel.resolution)
     places = [near_one(mark.x.mean, panel.resolution) for mark in panel.marks]
     moved = side_by_side(places, _GAP * whole)
-    shift = {mark.variant: after - before for mark, before, after in zip(panel.marks, places, moved, strict=True)}
     low, high = _range(panel)
     worst, best = (low, high) if panel.better == "higher" else (high, low)
     axes.set_ylim(worst, best)
     axes.set_xlim(-0.06 * whole, max(whole, *moved) + 0.05 * whole)
-    for mark in panel.marks:
-        place = near_one(mark.x.mean, panel.resolution) + shift[mark.variant]
+    for mark, before, after in zip(panel.marks, places, moved, strict=True):
         if low <= mark.y.mean <= high:
-            _draw_mark(axes, mark, panel.resolution, looks[mark.variant], shift[mark.variant])
+            _draw_mark(axes, mark, panel.resolution, looks[mark.variant], after - before)
         else:
             edge = low if mark.y.mean < low else high
-            _draw_outside(axes, f"{titles[mark.variant]}: {mark.y.mean:.3g}", looks[mark.variant], place, edge)
-    if front := panel.front:
-        corners = [near_one(mark.x.mean, panel.resolution) + shift[mark.variant] for mark in front]
-        across = [axes.get_xlim()[0], *(place for place in corners for _ in range(2))]
-        down = [*(mark.y.mean for mark in front for _ in range(2)), worst]
-        axes.plot(across, down, color=GREY, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1)
-    at_one = [after for mark, after in zip(panel.marks, moved, strict=True) if 1 - mark.x.mean < panel.resolution / 1e3]
-    if len(at_one) > 1:
-        half = _GAP * whole / 2
-        axes.axvspan(min(at_one) - half, max(at_one) + half, color=GREY, alpha=0.12, linewidth=0, zorder=0)
-    _ticks(axes, panel.resolution, sum(at_one) / len(at_one) if at_one else whole)
+            _draw_outside(axes, f"{titles[mark.variant]}: {mark.y.mean:.3g}", looks[mark.variant], after, edge)
+    at_one = [after for before, after in zip(places, moved, strict=True) if before >= whole * (1 - 1e-9)]
+    band = (min(at_one) - _GAP * whole / 2, max(at_one) + _GAP * whole / 2) if at_one else (whole, whole)
+    axes.axvspan(*band, color=GREY, alpha=0.12, linewidth=0, zorder=0)
+    # All at 1 forget as much: the front goes to the end of their band.
+    ends = {mark.variant: band[1] if after in at_one else after for mark, after in zip(panel.marks, moved, strict=True)}
+    _draw_front(axes, [(ends[mark.variant], mark.y.mean) for mark in panel.front])
+    _ticks(axes, panel.resolution, sum(band) / 2)
     axes.set_title(panel.title, loc="left")
     axes.set_xlabel(panel.x_label)
     axes.set_ylabel(panel.y_label)
+
+
+def _draw_front(axes: Axes, corners: Sequence[tuple[float, float]]) -> None:
+    """A staircase from the left edge through its corners down to the panel's worst."""
+    if corners:
+        across = [axes.get_xlim()[0], *(x for x, _ in corners for _ in range(2))]
+        down = [*(y for _, y in corners for _ in range(2)), axes.get_ylim()[0]]
+        axes.plot(across, down, color=GREY, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1)
 
 
 def _range(panel: Panel) -> tuple[float, float]:
