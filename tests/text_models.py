@@ -1,7 +1,7 @@
 """A text study in small, as a pytest plugin: ``pytest_plugins = ["text_models"]`` in a test module gives its fixtures.
 
 Everything is made by the stages' own commands, once in a session: 512 pictures, a StableDiffusionPipeline folder that
-has learned a little (64,796 weights in its U-Net), eight pairs of prompts, their embeddings, and both kinds of sets.
+has learned a little (64,796 weights in its U-Net), eight pairs of prompts, their embeddings, and all kinds of sets.
 """
 
 from __future__ import annotations
@@ -59,19 +59,20 @@ def concept() -> Concept:
         test_pairs=4,
         prompt="striped",
         uniform=("A striped shape", "A shape"),
+        anchor="",
     )
 
 
 @pytest.fixture(scope="session")
 def text_study(tmp_path_factory: pytest.TempPathFactory, text_folder: Path, concept: Concept) -> Path:
     """A folder with ``prompts.csv``, ``embeddings``, the shards of the images to learn from, and the sets
-    ``diversified`` and ``uniform``."""
+    ``diversified``, ``uniform`` and ``anchored``."""
     folder = tmp_path_factory.mktemp("stripes")
     write_prompts(folder / "prompts.csv", prompt_rows(concept))
     common = f"--model {text_folder} --prompts {folder}/prompts.csv --device cpu"
     run(lethe.sets.text, f"embed {common} --target stripes --concept-prompt striped --output {folder}/embeddings")
-    for strategy in ("diversified", "uniform"):
-        shards = [folder / f"{strategy}{number}" for number in range(-(-2 * PAIRS // 5))]
+    for strategy, count in (("diversified", 2 * PAIRS), ("uniform", 2 * PAIRS), ("anchored", PAIRS)):
+        shards = [folder / f"{strategy}{number}" for number in range(-(-count // 5))]
         for number, shard in enumerate(shards):
             words = (
                 f"--embeddings {folder}/embeddings --purpose {strategy} --shard {number} --output {shard} {FEW_STEPS}"

@@ -98,6 +98,20 @@ def test_corruption_is_a_function_of_the_generator(base, digits):
     assert not torch.isclose(one.noisy, other.noisy).any()
 
 
+def test_estimates_undo_the_corruption(base, digits):
+    """A perfect prediction gives the clean images and the noise back; any other is one of the two, by the algebra."""
+    clean = base.clean(torch.from_numpy(digits.images[:8]))
+    corrupted = base.corrupt(clean, generator())
+    perfect = base.clean_estimate(corrupted, corrupted.truth), base.noise_estimate(corrupted, corrupted.truth)
+    torch.testing.assert_close(perfect[0], clean)
+    drawn = generator()
+    torch.randn((8, 1, 1, 1), generator=drawn)
+    torch.testing.assert_close(perfect[1], torch.randn(clean.shape, generator=drawn), rtol=1e-3, atol=1e-3)
+    prediction = torch.randn(clean.shape, generator=generator(1))
+    behind, noise = base.clean_estimate(corrupted, prediction), base.noise_estimate(corrupted, prediction)
+    torch.testing.assert_close(behind + corrupted.level * noise, corrupted.noisy)
+
+
 def test_bytes_become_the_pixels_of_minus_one_to_one(base):
     every_byte = torch.arange(256, dtype=torch.uint8).reshape(4, 1, 8, 8)
     pixels = base.clean(every_byte)

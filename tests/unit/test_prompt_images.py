@@ -8,14 +8,15 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from lethe.prompt_images import image_count, prompt_images
+from lethe.errors import LetheError
+from lethe.prompt_images import image_count, measured_sets, prompt_images
 from lethe.prompts import PromptRow, prompt_rows
 from lethe.settings.concept import Concept
 from lethe.settings.text_sampling import TextSamplingSettings
 
 pytest_plugins = ["text_models"]
 
-PURPOSES = ("measure", "diversified", "uniform")
+PURPOSES = ("measure", "diversified", "uniform", "anchored")
 SETTINGS = [
     TextSamplingSettings(train_prompts=trained, images_per_prompt=copies)
     for trained, copies in itertools.product((None, 1, 3, 1000), (1, 2, 3))
@@ -34,7 +35,7 @@ def test_measured_images_are_as_many_of_each_prompt_of_the_four_sets(prompts, se
     plan = prompt_images(prompts, "measure", settings)
     expected = Counter()
     for row, prompt in enumerate(prompts):
-        trained = prompt.set.endswith("_train") and (settings.train_prompts or 1000) > prompt.number
+        trained = prompt.set in ("forget_train", "retain_train") and (settings.train_prompts or 1000) > prompt.number
         if prompt.set.endswith("_test") or trained:
             expected[row] = settings.images_per_prompt
     assert Counter(plan.rows.tolist()) == expected
@@ -68,6 +69,27 @@ def test_uniform_sets_are_as_large_but_of_two_prompts(prompts, concept):
     plan = prompt_images(prompts, "uniform", TextSamplingSettings())
     counts = Counter(prompts[row].set for row in plan.rows)
     assert counts == {"forget_uniform": concept.train_pairs, "retain_uniform": concept.train_pairs}
+
+
+def test_anchored_sets_are_one_image_of_each_anchor_prompt_with_seeds_of_their_own(prompts, concept):
+    plan = prompt_images(prompts, "anchored", TextSamplingSettings(train_prompts=1, images_per_prompt=3))
+    assert plan.rows.tolist() == [place for place, row in enumerate(prompts) if row.set == "anchor_train"]
+    assert plan.seeds.tolist() == [3_000_000 + row for row in plan.rows]
+    without = prompt_rows(concept.model_copy(update={"anchor": None}))
+    with pytest.raises(LetheError, match="no anchor prompts"):
+        prompt_images(without, "anchored", TextSamplingSettings())
+
+
+def test_other_phrasings_and_neighbours_are_measured_too(concept):
+    more = concept.model_copy(
+        update={"outside": ("there is a {colour} {concept} {shape} {place}",), "neighbours": {"dots": "dotted"}}
+    )
+    prompts, settings = prompt_rows(more), TextSamplingSettings(train_prompts=3, images_per_prompt=2)
+    plan = prompt_images(prompts, "measure", settings)
+    counts = Counter(prompts[row].set for row in plan.rows)
+    assert measured_sets(prompts)[4:] == ["forget_outside", "retain_outside", "neighbour_dots"]
+    assert all(counts[name] == 2 * concept.test_pairs for name in measured_sets(prompts) if "train" not in name)
+    assert image_count(more, "measure", settings) == len(plan.seeds) == len(set(plan.seeds.tolist()))
 
 
 @pytest.mark.parametrize("purpose", PURPOSES)

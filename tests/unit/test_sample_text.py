@@ -102,6 +102,6 @@ def test_the_record_says_how_the_images_were_drawn(text_study, text_folder, tmp_
 def test_embeddings_of_other_prompts_are_refused(text_study, text_folder, tmp_path):
     arrays, record = read_arrays(text_study / "embeddings")
     write_arrays(tmp_path / "embeddings", arrays | {"rows": arrays["rows"][:-1]}, record)
-    with pytest.raises(LetheError, match=r"is of 25 prompts, .*prompts\.csv has 26"):
+    with pytest.raises(LetheError, match=r"is of 41 prompts, .*prompts\.csv has 42"):
         sample(text_study, text_folder, tmp_path / "images", embeddings=tmp_path / "embeddings")
     assert not (tmp_path / "images").exists()

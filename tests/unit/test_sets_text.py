@@ -12,7 +12,7 @@ from stages import FEW_STEPS, PAIRS, run
 
 import lethe.sample.text
 import lethe.sets.text
-import lethe.unlearn
+import lethe.unlearn.__main__
 from lethe.errors import LetheError
 from lethe.files import read_arrays, write_arrays
 from lethe.models.prompts import embed_prompts
@@ -118,6 +118,39 @@ def test_sets_are_the_posteriors_of_the_drawn_images(text_study, text_model, pro
         assert without == other.prompt
 
 
+def test_anchored_sets_are_one_set_of_images_under_two_prompts(text_study, text_model, prompts):
+    """As anchor images with their anchor prompts, and the very same with the target prompts of the same numbers."""
+    parts = [read_arrays(text_study / f"anchored{number}")[0] for number in range(2)]
+    rows, images = (np.concatenate([part[name] for part in parts]) for name in ("rows", "images"))
+    arrays, _ = read_arrays(text_study / "anchored")
+    np.testing.assert_array_equal(arrays["retain_conditions"], rows)
+    np.testing.assert_allclose(arrays["retain_clean"], text_model.encode(torch.from_numpy(images)).numpy(), atol=1e-4)
+    for name in ("clean", "seeds"):
+        np.testing.assert_array_equal(arrays[f"forget_{name}"], arrays[f"retain_{name}"])
+    assert arrays["retain_seeds"].tolist() == [3_000_000 + row for row in rows]
+    assert len(rows) == PAIRS
+    for forget, retain in zip(arrays["forget_conditions"], arrays["retain_conditions"], strict=True):
+        one, other = prompts[forget], prompts[retain]
+        assert (one.set, other.set, one.number, one.expects) == (
+            "target_train",
+            "anchor_train",
+            other.number,
+            other.expects,
+        )
+        assert one.prompt.replace("striped ", "") == other.prompt
+    table, read = (
+        read_arrays(text_study / "embeddings")[0],
+        read_sets(text_study / "anchored", text_study / "embeddings"),
+    )
+    np.testing.assert_array_equal(read.table[read.forget_conditions], table["table"][table["rows"]][rows + PAIRS])
+
+
+@pytest.mark.parametrize("chosen", [["anchored0"], ["anchored0", "anchored1", "diversified0"]], ids=["part", "others"])
+def test_anchored_sets_need_the_images_of_all_anchor_prompts_alone(text_study, text_folder, tmp_path, chosen):
+    with pytest.raises(LetheError, match=r"anchor prompts\n.*all shards"):
+        encode(text_study, text_folder, tmp_path / "sets", [text_study / name for name in chosen])
+
+
 def test_the_order_of_the_shards_does_not_matter(text_study, text_folder, tmp_path):
     encode(text_study, text_folder, tmp_path / "sets", shards(text_study)[::-1])
     found, expected = read_arrays(tmp_path / "sets")[0], read_arrays(text_study / "diversified")[0]
@@ -206,12 +239,12 @@ def test_no_method_needs_autoencoder_text_encoder_or_tokenizer(text_study, text_
         "tokenizer/vocab.json",
     ):
         (base / poisoned).write_bytes(b"poison")
-    outputs = " ".join(f"--{name} {tmp_path / 'out' / name}" for name in ("model", "trajectory", "cost"))
+    outputs = " ".join(f"--{name} {tmp_path / 'out' / name}" for name in ("model", "trajectory", "conflict", "cost"))
     inputs = f"--base {base} --embeddings {text_study}/embeddings"
     if method != "esd":
         inputs += f" --sets {text_study}/diversified"
     settings = "--steps 2 --batch 4 --device cpu" + (" --start-steps 2" if method == "esd" else "")
-    run(lethe.unlearn, f"text {method} {inputs} {outputs} {settings}")
+    run(lethe.unlearn.__main__, f"text {method} {inputs} {outputs} {settings}")
     assert (tmp_path / "out" / "model" / "vae" / "diffusion_pytorch_model.safetensors").read_bytes() == b"poison"
     # The poison works.
     words = f"--model {base} --prompts {text_study}/prompts.csv --embeddings {text_study}/embeddings"

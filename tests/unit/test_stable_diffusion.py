@@ -25,7 +25,7 @@ from lethe.models.denoiser import Corrupted
 from lethe.models.prompts import embed_prompts
 from lethe.models.stable_diffusion import StableDiffusion
 from lethe.settings.text_sampling import TextSamplingSettings
-from lethe.unlearn import trainable_weights
+from lethe.unlearn.loop import trainable_weights
 
 pytest_plugins = ["text_models"]
 
@@ -162,6 +162,24 @@ def test_noise_is_added_as_by_the_folders_schedule(text_folder, text_model, clea
     assert corrupted.weight == 1
     assert torch.equal(text_model.corrupt(certain, seeded(1)).noisy, corrupted.noisy)
     assert not torch.equal(text_model.corrupt(certain, seeded(2)).noisy, corrupted.noisy)
+
+
+def test_estimates_undo_the_corruption(text_folder, text_model, clean):
+    """A perfect prediction gives latents and noise back; any other is taken apart as DDPMScheduler does."""
+    schedule = DDPMScheduler.from_pretrained(str(text_folder / "scheduler"), local_files_only=True, clip_sample=False)
+    certain = torch.cat([clean.chunk(2, 1)[0], torch.zeros_like(clean.chunk(2, 1)[0])], 1)
+    corrupted = text_model.corrupt(certain, seeded(1))
+    assert torch.equal(text_model.noise_estimate(corrupted, corrupted.truth), corrupted.truth)
+    latents = text_model.scaling * certain.chunk(2, 1)[0]
+    torch.testing.assert_close(text_model.clean_estimate(corrupted, corrupted.truth), latents, rtol=1e-3, atol=1e-4)
+    prediction = torch.randn(latents.shape, generator=seeded(2))
+    found = text_model.clean_estimate(corrupted, prediction)
+    for row, level in enumerate(corrupted.level[:8]):
+        step = schedule.step(prediction[row], int(level), corrupted.noisy[row], generator=seeded(0))
+        torch.testing.assert_close(found[row], step.pred_original_sample, rtol=1e-4, atol=1e-4)
+    one = Corrupted(truth=latents, noisy=corrupted.noisy, level=corrupted.level[0], weight=1.0)
+    same = Corrupted(truth=latents, noisy=corrupted.noisy, level=corrupted.level[:1].expand(len(latents)), weight=1.0)
+    assert torch.equal(text_model.clean_estimate(one, prediction), text_model.clean_estimate(same, prediction))
 
 
 def test_latents_are_drawn_from_the_posterior_and_levels_from_all(text_folder, text_model, clean):

@@ -12,11 +12,14 @@ from lethe.files import read_provenance
 from lethe.methods import method_named
 from lethe.model_files import CONFIG, WEIGHTS
 from lethe.models.edm import EDM
-from lethe.unlearn import TRAJECTORY, main, parser
+from lethe.unlearn.__main__ import main, parser
+from lethe.unlearn.trajectory import TRAJECTORY
 
 
 def words(folder: Path, method: str, base: Path, *more: str) -> list[str]:
-    outputs = [word for name in ("model", "trajectory", "cost") for word in (f"--{name}", str(folder / name))]
+    outputs = [
+        word for name in ("model", "trajectory", "conflict", "cost") for word in (f"--{name}", str(folder / name))
+    ]
     return ["class", method, "--base", str(base), *outputs, "--device", "cpu", *more]
 
 
@@ -42,6 +45,8 @@ def test_the_command_leaves_a_model_its_trajectory_and_its_cost(tmp_path, base_f
 
     cost = json.loads((tmp_path / "cost").read_text())
     assert (cost["steps"], cost["device"]) == (6, "cpu")
+    assert cost["batch"] == 8
+    assert 0 < cost["training_seconds"] < cost["seconds"]
     each = (16 + 18) / 16  # one batch of D_f, and all of D_r
     assert (cost["passes"], cost["passes_per_step"]) == pytest.approx((6 * each, each))
     assert cost["forwards"] == cost["forwards_per_step"] == 0

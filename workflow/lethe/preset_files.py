@@ -66,7 +66,7 @@ def _block(key: str, value: Any, indent: int) -> list[str]:
     prefix = " " * indent
     if isinstance(value, dict):
         return [f"{prefix}{key}:\n", *(f"{prefix}  {word}: {_flow(words)}\n" for word, words in value.items())]
-    if key == "sentences" and len(value) > 1:
+    if key in ("sentences", "anchor_sentences", "outside") and len(value) > 1:
         return [f"{prefix}{key}:\n", *(f"{prefix}  - {_flow(sentence)}\n" for sentence in value)]
     return [f"{prefix}{key}: {_flow(value)}\n"]
 

@@ -12,11 +12,12 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from lethe.prompts import PromptRow
+from lethe.errors import LetheError
+from lethe.prompts import NEIGHBOUR, OUTSIDE, PromptRow
 from lethe.settings.concept import Concept
 from lethe.settings.text_sampling import TextSamplingSettings
 
-Purpose = Literal["measure", "diversified", "uniform"]
+Purpose = Literal["measure", "diversified", "uniform", "anchored"]
 MEASURED = ("forget_test", "retain_test", "forget_train", "retain_train")
 _LEARNED_FROM = 1_000_000
 
@@ -28,20 +29,36 @@ class PromptImages(NamedTuple):
     rows: np.ndarray
 
 
+def measured_sets(prompts: Sequence[PromptRow]) -> list[str]:
+    """The prompt sets whose images are measured: four of every concept, then those that this one has besides."""
+    more = dict.fromkeys(row.set for row in prompts if row.set in OUTSIDE or row.set.startswith(NEIGHBOUR))
+    return [*MEASURED, *more]
+
+
 def prompt_images(prompts: Sequence[PromptRow], purpose: Purpose, settings: TextSamplingSettings) -> PromptImages:
-    """What is drawn to be measured (the four sets, train ones up to ``train_prompts``), or for the methods to learn
-    from: one image of each training prompt, or of the two uniform prompts as many as there are training pairs."""
+    """What is drawn to be measured (train sets up to ``train_prompts``), or for the methods to learn from: one image of
+    each training prompt, of the two uniform prompts as many as there are training pairs, or one of each anchor prompt.
+    """
     count = len(prompts)
-    places = {name: [place for place, row in enumerate(prompts) if row.set == name] for name in MEASURED}
+    places: dict[str, list[int]] = {name: [] for name in (*measured_sets(prompts), "anchor_train")}
+    for place, row in enumerate(prompts):
+        if row.set in places:
+            places[row.set].append(place)
     if purpose == "measure":
+        del places["anchor_train"]
         for name in ("forget_train", "retain_train"):
             places[name] = places[name][: settings.train_prompts]
-        rows = [place for name in MEASURED for place in places[name] for _ in range(settings.images_per_prompt)]
+        rows = [place for own in places.values() for place in own for _ in range(settings.images_per_prompt)]
         copies = list(range(settings.images_per_prompt)) * sum(map(len, places.values()))
         return PromptImages(np.array(rows) + count * np.array(copies), np.array(rows))
     if purpose == "diversified":
         rows = np.array(places["forget_train"] + places["retain_train"])
         return PromptImages(_LEARNED_FROM + rows, rows)
+    if purpose == "anchored":
+        if not places["anchor_train"]:
+            raise LetheError("there are no anchor prompts", "give the concept an anchor, and make its prompts again")
+        rows = np.array(places["anchor_train"])
+        return PromptImages(3 * _LEARNED_FROM + rows, rows)
     uniform = [place for place, row in enumerate(prompts) if row.set in ("forget_uniform", "retain_uniform")]
     pairs = len(places["forget_train"])
     rows = np.repeat(uniform, pairs)
@@ -50,7 +67,10 @@ def prompt_images(prompts: Sequence[PromptRow], purpose: Purpose, settings: Text
 
 def image_count(concept: Concept, purpose: Purpose, settings: TextSamplingSettings) -> int:
     """How many images that will be, known before any prompt is drawn."""
+    if purpose == "anchored":
+        return concept.train_pairs
     if purpose != "measure":
         return 2 * concept.train_pairs
     trained = min(settings.train_prompts or concept.train_pairs, concept.train_pairs)
-    return 2 * (concept.test_pairs + trained) * settings.images_per_prompt
+    tested = (2 + 2 * bool(concept.outside) + len(concept.neighbours)) * concept.test_pairs
+    return (2 * trained + tested) * settings.images_per_prompt

@@ -4,6 +4,9 @@ The rule is the RGD paper's (section 3, appendix D). Sentences are drawn without
 and words; the concept's word is drawn on top. A retain prompt is the forget prompt without that word (and its space);
 where the concept has ``others``, retain prompts are sentences drawn on their own, with one of them in its place. The
 article stays "A" whatever follows, as in the paper's published files.
+
+A concept with an anchor has aligned anchor and target prompts besides, as DoCo and Concept Ablation learn from; one
+with other phrasings or with neighbours has prompts of these, of the words of test.
 """
 
 from __future__ import annotations
@@ -20,10 +23,15 @@ from lethe.cli import command
 from lethe.errors import LetheError, nearest
 from lethe.files import write_rows
 from lethe.randomness import derived_seed
-from lethe.settings.concept import LEAVABLE, SLOT, Concept, load_concept
+from lethe.rewriting import target_prompt
+from lethe.settings.concept import LEAVABLE, SLOT, Concept, Vocabulary, load_concept
 from lethe.settings.options import add_options, from_options
 
 SETS = ("forget_train", "retain_train", "forget_test", "retain_test", "forget_uniform", "retain_uniform")
+ANCHORED = ("anchor_train", "target_train")
+OUTSIDE = ("forget_outside", "retain_outside")
+NEIGHBOUR = "neighbour_"
+"""What the sets of prompts of neighbours begin with; their names follow."""
 
 
 class PromptRow(NamedTuple):
@@ -55,26 +63,59 @@ def prompt_rows(concept: Concept) -> list[PromptRow]:
         for side, prompts in zip(("forget", "retain"), _sides(concept, part), strict=True):
             rows += [PromptRow(f"{side}_{part}", number, *prompt) for number, prompt in enumerate(prompts)]
     rows += [PromptRow(name, 0, prompt, {}) for name, prompt in zip(SETS[4:], concept.uniform, strict=True)]
+    for name, prompts in _more_sets(concept):
+        rows += [PromptRow(name, number, *prompt) for number, prompt in enumerate(prompts)]
     _check_no_repetition(rows)
     return rows
 
 
-def _sides(concept: Concept, part: str) -> tuple[list[tuple[str, dict[str, str]]], list[tuple[str, dict[str, str]]]]:
+_Prompts = list[tuple[str, dict[str, str]]]
+
+
+def _sides(concept: Concept, part: str, outside: bool = False) -> tuple[_Prompts, _Prompts]:
     """Forget prompts and retain prompts, each with what it says besides the concept."""
+
+    def drawn(side: str, names: tuple[str, ...]) -> Iterator[tuple[_Sentence, str]]:
+        return _drawn(
+            concept, part, f"{side} outside" if outside else side, names, concept.outside if outside else None
+        )
+
     if not concept.others:
-        pairs = list(_drawn(concept, part, "both", concept.words))
+        pairs = list(drawn("both", concept.words))
         return [sentence.naming(word) for sentence, word in pairs], [sentence.leaving_out() for sentence, _ in pairs]
-    forget = [sentence.naming(word) for sentence, word in _drawn(concept, part, "forget", concept.words)]
-    retain = [sentence.naming(other) for sentence, other in _drawn(concept, part, "retain", concept.others)]
+    forget = [sentence.naming(word) for sentence, word in drawn("forget", concept.words)]
+    retain = [sentence.naming(other) for sentence, other in drawn("retain", concept.others)]
     return forget, retain
 
 
-def _drawn(concept: Concept, part: str, side: str, names: tuple[str, ...]) -> Iterator[tuple[_Sentence, str]]:
-    """As many sentences as there are pairs, none twice, each with a name drawn for it."""
+def _more_sets(concept: Concept) -> Iterator[tuple[str, _Prompts]]:
+    """The sets that not every concept has: anchor and target prompts, other phrasings, neighbours."""
+    if concept.anchor is not None:
+        sentences = [s for s, _ in _drawn(concept, "train", "anchor", (concept.anchor,), concept.anchor_templates)]
+        anchors = [s.naming(concept.anchor) if concept.anchor else s.leaving_out() for s in sentences]
+        targets = [
+            (target_prompt(concept, number, anchor, sentence.naming(concept.prompt)[0]), words)
+            for number, (sentence, (anchor, words)) in enumerate(zip(sentences, anchors, strict=True))
+        ]
+        yield from zip(ANCHORED, (anchors, targets), strict=True)
+    if concept.outside:
+        yield from zip(OUTSIDE, _sides(concept, "test", outside=True), strict=True)
+    # Of the sentences of forget_test: whatever differs between the two sets is the word.
+    side = "forget" if concept.others else "both"
+    for name, word in concept.neighbours.items():
+        yield f"{NEIGHBOUR}{name}", [s.naming(word) for s, _ in _drawn(concept, "test", side, concept.words)]
+
+
+def _drawn(
+    concept: Concept, part: str, side: str, names: tuple[str, ...], templates: tuple[str, ...] | None = None
+) -> Iterator[tuple[_Sentence, str]]:
+    """As many sentences of the templates (those of ``sentences``) as there are pairs, none twice, each with a name
+    drawn for it."""
     source = random.Random(derived_seed(concept.seed, "prompts", part, side, "names"))
     seed = derived_seed(concept.seed, "prompts", part, side, "sentences")
-    for cell in permuted(concept.grid_size(part), concept.pairs(part), seed):
-        yield _sentence_at(concept, part, cell), source.choice(names)
+    templates = concept.sentences if templates is None else templates
+    for cell in permuted(concept.grid_size(part, templates), concept.pairs(part), seed):
+        yield _sentence_at(concept.vocabulary(part), templates, cell), source.choice(names)
 
 
 def permuted(size: int, count: int, seed: int) -> Iterator[int]:
@@ -90,11 +131,11 @@ def permuted(size: int, count: int, seed: int) -> Iterator[int]:
         moved[other] = moved.pop(place, place)
 
 
-def _sentence_at(concept: Concept, part: str, cell: int) -> _Sentence:
+def _sentence_at(vocabulary: Vocabulary, templates: tuple[str, ...], cell: int) -> _Sentence:
     """The sentence with number ``cell`` of the grid: its digits say which template and which word of each dimension."""
-    cell, choice = divmod(cell, len(concept.sentences))
-    template, words = concept.sentences[choice], {}
-    for dimension, choices in concept.vocabulary(part).items():
+    cell, choice = divmod(cell, len(templates))
+    template, words = templates[choice], {}
+    for dimension, choices in vocabulary.items():
         cell, choice = divmod(cell, len(choices))
         words[dimension] = choices[choice]
     return _Sentence(template, words)
@@ -143,8 +184,9 @@ def read_prompts(path: str | Path) -> list[PromptRow]:
 def _row_of(line: dict[str, Any]) -> PromptRow:
     if None in line or None in line.values():
         raise ValueError(f"it does not have {len(PromptRow._fields)} columns")
-    if line["set"] not in SETS:
-        raise ValueError(f"there is no set '{line['set']}'; {nearest(line['set'], SETS)}")
+    known = (*SETS, *ANCHORED, *OUTSIDE)
+    if line["set"] not in known and not line["set"].startswith(NEIGHBOUR):
+        raise ValueError(f"there is no set '{line['set']}'; {nearest(line['set'], known)}")
     if not line["number"].isdecimal():
         raise ValueError(f"number '{line['number']}' is not a count")
     if not line["prompt"]:
@@ -159,14 +201,17 @@ def _row_of(line: dict[str, Any]) -> PromptRow:
 
 
 def _check_sets(rows: list[PromptRow]) -> None:
-    """Every set is there, numbered from 0, and a forget set is as large as its retain set."""
-    numbers = {name: [row.number for row in rows if row.set == name] for name in SETS}
+    """Every set that each concept has is there; all are numbered from 0, and a pair of sets is of one size."""
+    numbers: dict[str, list[int]] = {name: [] for name in SETS}
+    for row in rows:
+        numbers.setdefault(row.set, []).append(row.number)
     for name, found in numbers.items():
         if found != list(range(len(found))) or not found:
             raise ValueError(f"the rows of {name} are not numbered 0, 1, 2, ... ({len(found)} rows)")
-    for forget, retain in zip(SETS[::2], SETS[1::2], strict=True):
-        if len(numbers[forget]) != len(numbers[retain]):
-            raise ValueError(f"{len(numbers[forget])} rows of {forget}, but {len(numbers[retain])} of {retain}")
+    for one, other in (*zip(SETS[::2], SETS[1::2], strict=True), ANCHORED, OUTSIDE):
+        sizes = len(numbers.get(one, ())), len(numbers.get(other, ()))
+        if sizes[0] != sizes[1]:
+            raise ValueError(f"{sizes[0]} rows of {one}, but {sizes[1]} of {other}")
 
 
 def add_concept(parser: argparse.ArgumentParser) -> None:

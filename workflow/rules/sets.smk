@@ -98,7 +98,7 @@ rule training_images:
         "results/{preset}/benchmarks/{study}/{target}/sets/{strategy}/shard{shard}.jsonl"
     wildcard_constraints:
         study=plan.studies_of("text"),
-        strategy="diversified|uniform",
+        strategy="diversified|uniform|anchored",
     conda:
         "../../envs/cpu.yaml"
     threads: compute.threads
@@ -130,7 +130,7 @@ rule encode:
         "results/{preset}/benchmarks/{study}/{target}/sets/{strategy}.jsonl"
     wildcard_constraints:
         study=plan.studies_of("text"),
-        strategy="diversified|uniform",
+        strategy="diversified|uniform|anchored",
     conda:
         "../../envs/cpu.yaml"
     threads: compute.threads

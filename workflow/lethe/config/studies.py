@@ -189,7 +189,13 @@ class TextStudy(Settings, StudyRows):
             )
         for name in self.variants:
             for target in self.targets_of(name):
-                pairs = getattr(self.method_settings(name, target), "pairs", None)
+                settings = self.method_settings(name, target)
+                if getattr(settings, "strategy", None) == "anchored" and self.targets[target].anchor is None:
+                    raise ValueError(
+                        f"variants.{name}: it learns from anchor prompts, but targets.{target} has no anchor; give it "
+                        "one, or leave this target out of the row's targets"
+                    )
+                pairs = getattr(settings, "pairs", None)
                 if pairs is not None and pairs > self.targets[target].train_pairs:
                     raise ValueError(
                         f"variants.{name}.settings.pairs: {pairs}, but targets.{target}.train_pairs is "

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 FORWARDS_OF_A_PASS = 3
 """A backward pass counts two forwards (it forms the gradients of a layer's inputs and of its weights, two products
-where the forward has one), so forward and backward are three. It is the same where few weights are trained."""
+where the forward has one), so forward and backward are three. It is the same where few weights are trained.
+A discriminator beside the denoiser is not counted: it is small."""
 
 
 def examples(passes: float, forwards: float, batch: float) -> float:

@@ -61,6 +61,12 @@ class Denoiser(Protocol):
     def teach(self, corrupted: Corrupted, conditions: Tensor) -> Tensor:
         """``predict`` without a gradient: the network as teacher."""
 
+    def clean_estimate(self, corrupted: Corrupted, prediction: Tensor) -> Tensor:
+        """The clean batch (x0-hat) that ``prediction`` says lies behind ``corrupted.noisy``, in ``corrupt``'s space."""
+
+    def noise_estimate(self, corrupted: Corrupted, prediction: Tensor) -> Tensor:
+        """The standard normal noise that ``prediction`` says lies in ``corrupted.noisy``."""
+
     def groups(self) -> dict[str, Callable[[str], bool]]:
         """Parameter groups by name; each is a predicate on parameter names."""
 
@@ -94,7 +100,10 @@ class ClassDenoiser(Denoiser, Protocol):
 
 
 class LatentDenoiser(Denoiser, Protocol):
-    """A model of text: it has a condition that says nothing, and can be guided."""
+    """A model of text: it has a condition that says nothing, and can be guided. Its networks see latents, each of
+    ``latent_shape`` (C, h, w)."""
+
+    latent_shape: tuple[int, ...]
 
     def partly_sampled(
         self,

@@ -93,6 +93,13 @@ class EDM:
         with torch.no_grad():
             return self.predict(corrupted, conditions)
 
+    def clean_estimate(self, corrupted: Corrupted, prediction: Tensor) -> Tensor:
+        return prediction
+
+    def noise_estimate(self, corrupted: Corrupted, prediction: Tensor) -> Tensor:
+        """(x - D(x; sigma)) / sigma."""
+        return (corrupted.noisy - prediction) / corrupted.level
+
     def denoise(self, noisy: Tensor, sigma: Tensor, conditions: Tensor) -> Tensor:
         """D(x; sigma, y) of EDM's Eq. 7; ``sigma`` is (B, 1, 1, 1)."""
         data = self.settings.sigma_data

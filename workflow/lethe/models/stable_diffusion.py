@@ -98,6 +98,14 @@ class StableDiffusion:
         with torch.no_grad():
             return self.predict(corrupted, conditions)
 
+    def clean_estimate(self, corrupted: Corrupted, prediction: Tensor) -> Tensor:
+        """(x - sqrt(1 - abar) e) / sqrt(abar): latents, as ``corrupt`` draws them."""
+        kept = self.kept[corrupted.level].reshape(-1, 1, 1, 1)
+        return (corrupted.noisy - (1 - kept).sqrt() * prediction) / kept.sqrt()
+
+    def noise_estimate(self, corrupted: Corrupted, prediction: Tensor) -> Tensor:
+        return prediction
+
     def guided(self, noisy: Tensor, level: Tensor, conditions: Tensor, empty: Tensor, guidance: float) -> Tensor:
         """e(empty) + guidance * (e(conditions) - e(empty)), in one batch of 2B (Ho & Salimans 2022, diffusers)."""
         both = torch.cat([empty.expand_as(conditions), conditions])

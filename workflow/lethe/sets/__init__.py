@@ -18,6 +18,9 @@ class Sets:
     In a class study a condition is a class. In a text study it is a row of ``table`` (P, tokens, width), the prompts'
     embeddings; ``empty`` and ``concept`` are the rows of the empty prompt and of the concept's own. Row i of D_f is
     then the partner of row i of D_r.
+
+    In anchored sets both are the same images, which the base drew of anchor prompts: D_r has them with these prompts,
+    D_f with the target prompts that these were rewritten to. A partner is then an anchor prompt.
     """
 
     forget_clean: np.ndarray

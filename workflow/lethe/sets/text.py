@@ -1,7 +1,8 @@
 """``python -m lethe.sets text``: what the methods of a text study learn from, worked out once.
 
 ``embed`` runs the base's text encoder over all prompts of a target, ``encode`` its autoencoder over the images that the
-base has drawn of the training prompts: no training loop calls either again.
+base has drawn of the training prompts: no training loop calls either again. Of images of anchor prompts it makes the
+sets ``anchored``: D_r is these images with their prompts, D_f the same images with the target prompts.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from lethe.errors import LetheError
 from lethe.files import read_arrays, write_arrays
 from lethe.models.prompts import embed_prompts
 from lethe.models.stable_diffusion import StableDiffusion
-from lethe.prompts import PromptRow, read_prompts
+from lethe.prompts import ANCHORED, PromptRow, read_prompts
 from lethe.settings.method import NoSettings
 from lethe.training import use_threads
 
@@ -57,6 +58,22 @@ def encode(arguments: argparse.Namespace) -> None:
             f"{arguments.prompts} has {len(prompts)} prompts, the images are of number {rows.max()} too",
             "give the prompts that they were drawn of",
         )
+    if any(prompts[row].set == ANCHORED[0] for row in rows):
+        arrays = _anchored(model, prompts, images, rows, seeds, arguments.batch)
+    else:
+        arrays = _paired(model, prompts, images, rows, seeds, arguments.batch)
+    write_arrays(arguments.output, arrays, provenance("sets", NoSettings(), arguments, target=arguments.target))
+
+
+def _paired(
+    model: StableDiffusion,
+    prompts: list[PromptRow],
+    images: np.ndarray,
+    rows: np.ndarray,
+    seeds: np.ndarray,
+    batch: int,
+) -> dict[str, np.ndarray]:
+    """Images of forget prompts and of retain prompts, pair by pair."""
     sides = {side: pairs_in_order(prompts, rows, seeds, side) for side in ("forget", "retain")}
     numbers = [[prompts[rows[place]].number for place in chosen] for chosen in sides.values()]
     if numbers[0] != numbers[1] or not numbers[0]:
@@ -66,11 +83,41 @@ def encode(arguments: argparse.Namespace) -> None:
         )
     arrays = {}
     for side, chosen in sides.items():
-        blocks = tqdm(np.array_split(chosen, -(-len(chosen) // arguments.batch)), desc=f"encode {side}", disable=None)
-        arrays[f"{side}_clean"] = np.concatenate([model.encode(torch.from_numpy(images[b])).numpy() for b in blocks])
+        arrays[f"{side}_clean"] = _encoded(model, images[chosen], batch, side)
         arrays[f"{side}_conditions"] = rows[chosen]
         arrays[f"{side}_seeds"] = seeds[chosen]
-    write_arrays(arguments.output, arrays, provenance("sets", NoSettings(), arguments, target=arguments.target))
+    return arrays
+
+
+def _anchored(
+    model: StableDiffusion,
+    prompts: list[PromptRow],
+    images: np.ndarray,
+    rows: np.ndarray,
+    seeds: np.ndarray,
+    batch: int,
+) -> dict[str, np.ndarray]:
+    """Images of anchor prompts, as D_r with these and as D_f with their target prompts."""
+    chosen = pairs_in_order(prompts, rows, seeds, "anchor")
+    places = {row.number: place for place, row in enumerate(prompts) if row.set == ANCHORED[1]}
+    if len(chosen) < len(rows) or len(chosen) < len(places):
+        raise LetheError(
+            f"{len(rows)} images, {len(chosen)} of them of the {len(places)} anchor prompts",
+            "give all shards of the images of anchor prompts, and no others",
+        )
+    clean = _encoded(model, images[chosen], batch, "anchors")
+    targets = np.array([places[prompts[row].number] for row in rows[chosen]])
+    arrays = {
+        f"{side}_{name}": array
+        for side in ("forget", "retain")
+        for name, array in (("clean", clean), ("seeds", seeds[chosen]))
+    }
+    return arrays | {"forget_conditions": targets, "retain_conditions": rows[chosen]}
+
+
+def _encoded(model: StableDiffusion, images: np.ndarray, batch: int, what: str) -> np.ndarray:
+    blocks = tqdm(np.array_split(images, -(-len(images) // batch)), desc=f"encode {what}", disable=None)
+    return np.concatenate([model.encode(torch.from_numpy(block)).numpy() for block in blocks])
 
 
 def pairs_in_order(prompts: list[PromptRow], rows: np.ndarray, seeds: np.ndarray, side: str) -> np.ndarray:

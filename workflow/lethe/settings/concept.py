@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from string import Formatter
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -18,6 +19,7 @@ SLOT = "concept"
 LEAVABLE = re.compile(r"(?<!\S)\{concept\} | \{concept\}(?=[.,;:!?]|$)")
 
 Vocabulary = dict[str, tuple[str, ...]]
+Name = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
 
 
 class Concept(Settings):
@@ -52,10 +54,37 @@ class Concept(Settings):
     )
     seed: int = Field(0, ge=0, description="Seed of the draw of the prompts.")
     blur: bool = Field(False, description="Blur the images of forget prompts in figures.")
+    anchor: str | None = Field(
+        None,
+        description="What stands in the concept's place in an anchor prompt (DoCo: painting, clothed, airplane); "
+        "empty: the word is left out; null: there are no anchor prompts.",
+    )
+    anchor_sentences: tuple[str, ...] = Field(
+        (), description="Templates of anchor prompts, with the slots of sentences; empty: those of sentences."
+    )
+    rewriting: Literal["replace", "style"] = Field(
+        "replace",
+        description="How an anchor prompt P becomes a target prompt: replace = the anchor's word by the concept's "
+        "prompt S; style = 'P, in the style of S' (one in three) or \"in S's style, P\" (two in three).",
+    )
+    outside: tuple[str, ...] = Field(
+        (), description="Templates of other phrasings, which no method sees; their prompts have the words of test."
+    )
+    neighbours: dict[Name, str] = Field(
+        default_factory=dict,
+        description="Concepts near this one that are to stay, by name: what stands in its place in their prompts.",
+    )
 
     @model_validator(mode="after")
     def _prompts_can_be_drawn(self) -> Concept:
-        for checked in (_check_words, _check_dimensions, _check_sentences, _check_grids, _check_retain_prompts):
+        for checked in (
+            _check_words,
+            _check_dimensions,
+            _check_sentences,
+            _check_anchor,
+            _check_grids,
+            _check_retain_prompts,
+        ):
             checked(self)
         return self
 
@@ -63,9 +92,15 @@ class Concept(Settings):
         """The words of each dimension in ``part`` (train or test), dimensions in alphabetical order."""
         return dict(sorted((self.train if part == "train" else self.test).items()))
 
-    def grid_size(self, part: str) -> int:
-        """How many sentences the templates and the words of ``part`` make, the concept's own words left aside."""
-        return len(self.sentences) * math.prod(len(words) for words in self.vocabulary(part).values())
+    def grid_size(self, part: str, templates: tuple[str, ...] | None = None) -> int:
+        """How many sentences the templates (those of ``sentences``) and the words of ``part`` make, the concept's own
+        words left aside."""
+        words = math.prod(len(words) for words in self.vocabulary(part).values())
+        return len(self.sentences if templates is None else templates) * words
+
+    @property
+    def anchor_templates(self) -> tuple[str, ...]:
+        return self.anchor_sentences or self.sentences
 
     def pairs(self, part: str) -> int:
         return self.train_pairs if part == "train" else self.test_pairs
@@ -73,8 +108,10 @@ class Concept(Settings):
 
 def _lists(concept: Concept) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Every list of words with the name of its place."""
-    for name in ("words", "others", "sentences", "shared", "parts"):
+    for name in ("words", "others", "sentences", "shared", "parts", "anchor_sentences", "outside"):
         yield name, getattr(concept, name)
+    yield "anchor", (concept.anchor,) if concept.anchor else ()
+    yield "neighbours", tuple(concept.neighbours.values())
     yield from ((f"{part}.{name}", words) for part in ("train", "test") for name, words in _items(concept, part))
 
 
@@ -114,18 +151,37 @@ def _check_dimensions(concept: Concept) -> None:
 
 def _check_sentences(concept: Concept) -> None:
     slots = sorted([SLOT, *concept.train])
-    for sentence in concept.sentences:
-        try:
-            fields = [field for field in Formatter().parse(sentence) if field[1] is not None]
-        except ValueError as error:
-            raise ValueError(f"sentences: '{sentence}': {error}; write slots as {{concept}}") from None
-        if sorted(f"{name}{form and ':' + form}{way or ''}" for _, name, form, way in fields) != slots:
-            wanted = ", ".join(f"{{{slot}}}" for slot in slots)
-            raise ValueError(f"sentences: '{sentence}' does not have just these slots, once each: {wanted}; mend it")
-        if not concept.others and not LEAVABLE.search(sentence):
+    for place in ("sentences", "anchor_sentences", "outside"):
+        for sentence in getattr(concept, place):
+            try:
+                fields = [field for field in Formatter().parse(sentence) if field[1] is not None]
+            except ValueError as error:
+                raise ValueError(f"{place}: '{sentence}': {error}; write slots as {{concept}}") from None
+            if sorted(f"{name}{form and ':' + form}{way or ''}" for _, name, form, way in fields) != slots:
+                wanted = ", ".join(f"{{{slot}}}" for slot in slots)
+                raise ValueError(f"{place}: '{sentence}' does not have just these slots, once each: {wanted}; mend it")
+            if place != "anchor_sentences" and not concept.others and not LEAVABLE.search(sentence):
+                raise ValueError(
+                    f"{place}: '{sentence}' makes no sense without the concept; let {{concept}} be a word of its own, "
+                    "or give others to stand in its place"
+                )
+
+
+def _check_anchor(concept: Concept) -> None:
+    if concept.anchor is None:
+        if concept.anchor_sentences:
+            raise ValueError("anchor_sentences: there is no anchor; name it, or leave these sentences out")
+        return
+    for sentence in concept.anchor_templates:
+        if concept.anchor == "" and not LEAVABLE.search(sentence):
             raise ValueError(
-                f"sentences: '{sentence}' makes no sense without the concept; let {{concept}} be a word of its own, "
-                "or give others to stand in its place"
+                f"anchor: it is to be left out, but '{sentence}' makes no sense without it; let {{concept}} be a word "
+                "of its own, or give anchor_sentences"
+            )
+        if re.search(rf"\w\{{{SLOT}\}}|\{{{SLOT}\}}\w", sentence):
+            raise ValueError(
+                f"anchor: in '{sentence}' it is a part of a word, which is not replaced; let {{concept}} be a word of "
+                "its own, or give anchor_sentences"
             )
 
 
@@ -136,6 +192,13 @@ def _check_grids(concept: Concept) -> None:
             raise ValueError(
                 f"{part}_pairs = {concept.pairs(part)}, but sentences and words of {part} make {size} different "
                 f"prompts; ask for {size} at most, or give more words"
+            )
+    for key, part, templates in (("anchor", "train", concept.anchor_templates), ("outside", "test", concept.outside)):
+        size, wanted = concept.grid_size(part, templates), concept.pairs(part)
+        if getattr(concept, key) not in (None, ()) and wanted > size:
+            raise ValueError(
+                f"{key}: {part}_pairs = {wanted}, but its templates and the words of {part} make {size} different "
+                "prompts; ask for fewer pairs, or give more templates"
             )
 
 
