@@ -233,9 +233,14 @@ def add_arguments(parser: argparse.ArgumentParser, layout: Layout) -> None:
     add_table_outputs(parser)
 
 
-def add_targets(parser: argparse.ArgumentParser) -> None:
+def add_targets(parser: argparse.ArgumentParser, required: bool = True) -> None:
     parser.add_argument(
-        "--targets", nargs="+", required=True, metavar="NAME=TITLE", help="the targets, in this order, and their titles"
+        "--targets",
+        nargs="+",
+        required=required,
+        default=[],
+        metavar="NAME=TITLE",
+        help="the targets of a text study, in this order, and their titles",
     )
     parser.add_argument(
         "--seen-by",

@@ -40,6 +40,7 @@ def panels_of(rows: Sequence[Row], confidence: float) -> list[Panel]:
             better=metric.better,
             resolution=1 / images,
             marks=[_mark(row, metric.name, confidence) for row in rows],
+            is_share=metric.name == "RA",
         )
         for metric, label in _RETAINED.items()
     ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from lethe.artefacts.estimates import Estimate
+from lethe.artefacts.points import draw_row, legend, size_of
 from lethe.artefacts.spread import near_one, side_by_side
 from lethe.artefacts.style import GREY, TWO_COLUMNS, Look, looks_of
 from lethe.measures.pareto import pareto_front
@@ -33,7 +34,10 @@ class Mark(NamedTuple):
 
 @dataclass(frozen=True)
 class Panel:
-    """``x`` is a share of images, drawn open near 1 down to ``resolution`` (one image); ``better`` is y's direction."""
+    """``x`` is a share of images, drawn open near 1 down to ``resolution`` (one image); ``better`` is y's direction.
+
+    Intervals of a y that ``is_share`` end at 0 and 1, which Student's do not know.
+    """
 
     title: str
     x_label: str
@@ -41,6 +45,14 @@ class Panel:
     better: Literal["higher", "lower"]
     resolution: float
     marks: Sequence[Mark]
+    is_share: bool = True
+
+    def bounds(self, mark: Mark) -> tuple[float | None, float | None]:
+        """The interval of y as it is drawn."""
+        low, high = mark.y.low, mark.y.high
+        if low is None or high is None or not self.is_share:
+            return low, high
+        return max(low, 0.0), min(high, 1.0)
 
     @property
     def front(self) -> list[Mark]:
@@ -60,7 +72,7 @@ def draw(panels: Sequence[Panel], titles: Mapping[str, str], confidence: float) 
     for axes, panel in zip(figure.subplots(rows, 2, squeeze=False).flat, panels, strict=True):
         _draw_panel(axes, panel, looks, titles)
     shown = {mark.variant for panel in panels for mark in panel.marks}
-    _legend(figure, {name: title for name, title in titles.items() if name in shown}, looks)
+    legend(figure, {name: title for name, title in titles.items() if name in shown}, looks, across=7)
     figure.supxlabel(_note(panels, confidence), fontsize=6.5, color=GREY)
     return figure
 
@@ -90,7 +102,7 @@ def _draw_panel(axes: Axes, panel: Panel, looks: Mapping[str, Look], titles: Map
     axes.set_xlim(-0.06 * whole, max(whole, *moved) + 0.05 * whole)
     for mark, before, after in zip(panel.marks, places, moved, strict=True):
         if low <= mark.y.mean <= high:
-            _draw_mark(axes, mark, panel.resolution, looks[mark.variant], after - before)
+            _draw_mark(axes, mark, panel, looks[mark.variant], after - before)
         else:
             edge = low if mark.y.mean < low else high
             _draw_outside(axes, f"{titles[mark.variant]}: {mark.y.mean:.3g}", looks[mark.variant], after, edge)
@@ -116,8 +128,8 @@ def _draw_front(axes: Axes, corners: Sequence[tuple[float, float]]) -> None:
 
 def _range(panel: Panel) -> tuple[float, float]:
     """What the methods span, widened to the controls that are not far away, with a margin."""
-    inside = [value for mark in panel.marks if not mark.is_control for value in _heights(mark)]
-    inside = inside or [value for mark in panel.marks for value in _heights(mark)]
+    inside = [value for mark in panel.marks if not mark.is_control for value in _heights(panel, mark)]
+    inside = inside or [value for mark in panel.marks for value in _heights(panel, mark)]
     span = max(inside) - min(inside)
     near = min(inside) - span, max(inside) + span
     inside += [mark.y.mean for mark in panel.marks if near[0] <= mark.y.mean <= near[1]]
@@ -125,36 +137,25 @@ def _range(panel: Panel) -> tuple[float, float]:
     return min(inside) - margin, max(inside) + margin
 
 
-def _heights(mark: Mark) -> list[float]:
-    bounds = [bound for bound in (mark.y.low, mark.y.high) if bound is not None]
+def _heights(panel: Panel, mark: Mark) -> list[float]:
+    bounds = [bound for bound in panel.bounds(mark) if bound is not None]
     return [mark.y.mean, *bounds, *(y for _, y in mark.cells.values())]
 
 
-def _draw_mark(axes: Axes, mark: Mark, resolution: float, look: Look, shift: float) -> None:
+def _draw_mark(axes: Axes, mark: Mark, panel: Panel, look: Look, shift: float) -> None:
     def place(share: float) -> float:
-        return near_one(min(max(share, 0.0), 1.0), resolution) + shift
+        return near_one(min(max(share, 0.0), 1.0), panel.resolution) + shift
 
-    if len(mark.cells) > 1:
-        across, up = zip(*((place(x), y) for x, y in mark.cells.values()), strict=True)
-        axes.scatter(across, up, s=5, color=look.colour, marker=look.marker, alpha=0.35, linewidths=0, zorder=2)
-    middle = place(mark.x.mean), mark.y.mean
-    if mark.x.low is not None and mark.x.high is not None:
-        axes.plot([place(mark.x.low), place(mark.x.high)], [middle[1]] * 2, color=look.colour, linewidth=0.7, zorder=3)
-    if mark.y.low is not None and mark.y.high is not None:
-        axes.plot([middle[0]] * 2, [mark.y.low, mark.y.high], color=look.colour, linewidth=0.7, zorder=3)
-    axes.scatter(
-        *middle, s=_size(look), color=look.colour, marker=look.marker, edgecolors="white", linewidths=0.5, zorder=4
-    )
-
-
-def _size(look: Look) -> float:
-    """Points squared: a star covers less than other markers of its size."""
-    return 75 if look.marker == "*" else 34
+    across = None if mark.x.low is None else place(mark.x.low), None if mark.x.high is None else place(mark.x.high)
+    cells = [(place(x), y) for x, y in mark.cells.values()]
+    draw_row(axes, look, (place(mark.x.mean), mark.y.mean), cells, across, panel.bounds(mark))
 
 
 def _draw_outside(axes: Axes, words: str, look: Look, place: float, edge: float) -> None:
     """A control at the edge of the panel nearest to it, with its name and value."""
-    axes.scatter(place, edge, s=34, color=look.colour, marker=look.marker, linewidths=0, zorder=5, clip_on=False)
+    axes.scatter(
+        place, edge, s=size_of(look), color=look.colour, marker=look.marker, linewidths=0, zorder=5, clip_on=False
+    )
     is_right, is_bottom = place > sum(axes.get_xlim()) / 2, edge == axes.get_ylim()[0]
     axes.annotate(
         words,
@@ -178,13 +179,3 @@ def _ticks(axes: Axes, resolution: float, one: float) -> None:
         if kept[-1][0] - place >= _TICK_GAP * kept[0][0] and 1 - share >= resolution:
             kept.append((place, f"{share:g}"))
     axes.set_xticks([place for place, _ in kept], [words for _, words in kept])
-
-
-def _legend(figure: Figure, titles: Mapping[str, str], looks: Mapping[str, Look]) -> None:
-    from matplotlib.lines import Line2D
-
-    handles = [
-        Line2D([], [], linestyle="", marker=looks[name].marker, color=looks[name].colour, markersize=5, label=title)
-        for name, title in titles.items()
-    ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=min(7, len(handles)), columnspacing=1.2)
