@@ -70,7 +70,7 @@ def _note(studies: Sequence[Study], confidence: float) -> str:
     over = " or ".join(f"{unit}s" for unit in ("target", "seed") if unit in units)
     turned = " (where low is better, the axis is turned)" if any(study.outcome is OF_TEXT for study in studies) else ""
     return (
-        f"Large: mean of a rule, bar its {100 * confidence:g} % interval (over {over}); small: one cell (target, seed).\n"
+        f"Large: mean of a rule, bar its {100 * confidence:g} % interval (over {over}); small: a cell (target, seed).\n"
         f"Up is better in every panel{turned}. Markers that would cover each other across stand side by side.\n"
         "steps in conflict: share of the steps in which the two gradients have a negative cosine."
     )
