@@ -10,6 +10,8 @@ from lethe.artefacts import (
     equal_steps,
     figure2,
     figure4,
+    figure6,
+    figure7,
     laboratory,
     paired,
     prompt_examples,
@@ -17,6 +19,7 @@ from lethe.artefacts import (
     samples,
     table1,
     table2,
+    table3,
     table4,
     table8,
     threshold_curve,
@@ -29,6 +32,7 @@ from lethe.cli import command
 _COMMANDS = {
     "table1": table1,
     "table2": table2,
+    "table3": table3,
     "table4": table4,
     "table8": table8,
     "cost": cost,
@@ -43,6 +47,8 @@ _COMMANDS = {
     "samples": samples,
     "prompt_grid": prompt_grid,
     "figure4": figure4,
+    "figure6": figure6,
+    "figure7": figure7,
     "threshold_curve": threshold_curve,
 }
 

@@ -235,7 +235,7 @@ def _block(
         for metric in METRICS:
             words = _shown(row.summary(metric.name))
             cells.append(Text(words, bold=row in contenders and words.split(" ")[0] == best[metric.name]))
-        block.append([*cells, *(_paper_cell(published, row.method, metric) for metric in METRICS if metric.published)])
+        block.append([*cells, *(paper_cell(published, row.method, metric) for metric in METRICS if metric.published)])
     return block
 
 
@@ -258,7 +258,7 @@ def _best(contenders: Sequence[Row], metric: Metric) -> str:
     return number(mean, decimals_of(mean))
 
 
-def _paper_cell(published: Mapping[tuple[str, str], Published], method: str, metric: Metric) -> Text:
+def paper_cell(published: Mapping[tuple[str, str], Published], method: str, metric: Metric) -> Text:
     paper = published.get((method, metric.published or ""))
     if paper is None:
         return Text(NOTHING)

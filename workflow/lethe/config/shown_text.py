@@ -32,7 +32,7 @@ class TextArtefacts(Settings):
         None, description="Table 2 shows the methods at equal compute too, not only at equal steps."
     )
     tradeoff: tuple[str, ...] | None = Field(
-        None, min_length=1, description="Rows of the trade-off figure; null: all variants but twins."
+        None, min_length=1, description="Rows of the trade-off figure; null: those of Table 2."
     )
     table4: tuple[str, ...] = Field((), description="Rows of Table 4 (uniform against diversified sets).")
     table8: tuple[str, ...] = Field((), description="Rows of Table 8 (sizes of the sets).")

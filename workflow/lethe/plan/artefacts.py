@@ -37,10 +37,9 @@ class EqualTable(NamedTuple):
 NO_EQUAL = EqualTable([], [], [])
 
 
-def without_twins(plan: StudyPlan, shown: Sequence[str] | None, equal: EqualCompute | None) -> list[str]:
-    """The rows of a table or figure: those it names, or all variants but twins."""
-    twins = equal.twins if equal else []
-    return list(shown or (name for name in plan.study.variants if name not in twins))
+def without_twins(plan: StudyPlan, equal: EqualCompute | None) -> list[str]:
+    """All variants but the twins of rows: what a table or figure has that names no rows."""
+    return [name for name in plan.study.variants if not equal or name not in equal.twins]
 
 
 def equal_table(plan: StudyPlan, rows: Sequence[str], equal: EqualCompute | None) -> EqualTable:

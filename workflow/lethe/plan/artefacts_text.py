@@ -33,7 +33,11 @@ class TextArtefactPlan:
 
     @property
     def tradeoff_rows(self) -> list[str]:
-        return without_twins(self.plan, self.shown.tradeoff, self.shown.equal_compute)
+        return list(self.shown.tradeoff or self.table2_rows)
+
+    @property
+    def table2_rows(self) -> list[str]:
+        return list(self.shown.table2 or without_twins(self.plan, self.shown.equal_compute))
 
     @property
     def tradeoff_options(self) -> list[str]:
@@ -51,7 +55,7 @@ class TextArtefactPlan:
         """Tables 2, 4 and 8 by name."""
         study, shown = self.plan.study, self.shown
         content = [] if shown.content is None else [shown.content]
-        rows = without_twins(self.plan, shown.table2, shown.equal_compute)
+        rows = self.table2_rows
         equal = equal_table(self.plan, rows, shown.equal_compute)
         tables = {"table2": self._alignment("table2", rows, list(study.targets), equal=equal)}
         if shown.table4:
