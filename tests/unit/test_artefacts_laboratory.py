@@ -19,6 +19,7 @@ from lethe.artefacts.__main__ import parser
 from lethe.config import load_config
 from lethe.errors import LetheError
 from lethe.plan import Plan
+from lethe.preset_files import render
 from lethe.record import Record, write_records
 
 PRESET = Path(__file__).resolve().parents[2] / "workflow/presets/laboratory.yaml"
@@ -179,3 +180,9 @@ def test_the_preset_compares_the_same_rules_in_both_studies() -> None:
 def test_a_fault_in_the_preset_is_named(changes: dict, message: str) -> None:
     with pytest.raises(LetheError, match=message):
         load_config(preset(**changes))
+
+
+def test_a_preset_file_reads_back_as_it_was_written() -> None:
+    """This preset has an empty dictionary, no section of either kind, and titles with commas."""
+    config = load_config(preset())
+    assert load_config(yaml.safe_load(render(config, "schema.json"))) == config
