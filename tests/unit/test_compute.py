@@ -73,7 +73,7 @@ def test_each_row_has_its_twin_or_itself_or_nothing() -> None:
     assert found.shown("rgd").words == "400"
     notes = " ".join(found.notes(titles))
     assert "160 examples of RG" in notes
-    assert "other steps: SalUn." in notes
+    assert "Without a run at this compute: SalUn." in notes
 
 
 def test_a_twin_of_another_compute_is_refused_with_the_steps_that_fit() -> None:

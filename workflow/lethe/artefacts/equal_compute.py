@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lethe.artefacts.naming import cell_named, check_parallel, titles_of
-from lethe.artefacts.typeset import Text, span_of
+from lethe.artefacts.typeset import NOTHING, Text, span_of
 from lethe.errors import LetheError, nearest
 from lethe.files import read_json
 from lethe.measures.compute import FORWARDS_OF_A_PASS, Compute, compute_of
@@ -43,7 +43,7 @@ class EqualCompute:
     def shown(self, variant: str) -> Text:
         """The cell of the column :data:`COLUMN`."""
         examples = self.examples(variant)
-        return Text("" if examples is None else f"{examples:,.0f}")
+        return Text(NOTHING if examples is None else f"{examples:,.0f}")
 
     def titles(self, rows: Mapping[str, str]) -> dict[str, str]:
         """The variants that stand at equal compute, in the order of the rows (name to title), with their steps."""
@@ -70,7 +70,7 @@ class EqualCompute:
             f"{HEADING[0].upper()}{HEADING[1:]}: each method with the number of steps that takes it to the "
             f"{wanted:,.0f} examples of {titles.get(self.to, self.to)}, within one step{allowed}; a method whose "
             "compute is that already stands there as it is."
-            + (f" Neither this nor a run with other steps: {without}." if without else ""),
+            + (f" Without a run at this compute: {without}." if without else ""),
         ]
 
 

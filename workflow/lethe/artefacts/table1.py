@@ -189,7 +189,7 @@ def as_table(
     controls = {metric.name: control_values(rows, metric.name) for metric in METRICS}
     measured = [values for values, _ in controls.values() if values]
     real = [Text(REAL, italic=True), Text(str(len(measured[0])) if measured else NOTHING)]
-    real += [Text("")] if equal is not None else []
+    real += [Text(NOTHING)] if equal is not None else []
     real += [Text(_shown(summarise(values.values(), DDOF)) if values else NOTHING) for values, _ in controls.values()]
     real += [Text(NOTHING)] * sum(metric.published is not None for metric in METRICS)
     rates = sum(metric.name in _RATES for metric in METRICS)
@@ -216,6 +216,7 @@ def as_table(
         ],
         blocks=blocks,
         notes=_notes(study, rows, titles, controls) + ([] if equal is None else equal.notes(titles)),
+        fitted=equal is not None,
     )
 
 
