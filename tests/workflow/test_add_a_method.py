@@ -31,7 +31,7 @@ def test_readme_example(made):
             "table: results/smoke/tables/table2.md",
             "cost: results/smoke/tables/cost.md",
             "tradeoff: results/smoke/figures/tradeoff.pdf",
-            "tradeoff_text: results/smoke/figures/tradeoff_text.pdf",
+            "figure: results/smoke/figures/tradeoff_text.png",
         ]
     )
     made.run()

@@ -106,7 +106,7 @@ rule tradeoff_text:
         study=plan.text.study,
         confidence=plan.text.plan.study.measures.confidence,
     message:
-        "tradeoff_text: {output.pdf}"
+        "figure: {output.png}"
     shell:
         "python -m lethe.artefacts tradeoff_text --records {input.records} {params.options:q}"
         " --study {params.study} --confidence {params.confidence}"
