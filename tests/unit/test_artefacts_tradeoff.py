@@ -142,6 +142,17 @@ def test_on_text_forgetting_is_what_is_no_longer_seen(tmp_path: Path) -> None:
     }
 
 
+def test_a_metric_that_no_row_has_leaves_its_panel_out(tmp_path: Path) -> None:
+    made = [record for record in text_records() if (record.metric, record.target) != ("kept:all", "gogh")]
+    lines = run(tradeoff_text, tmp_path, made, *TEXT_WORDS)
+    assert {x["panel"] for x in lines} == {"stripes: AS", "stripes: kept", "van Gogh: AS"}
+
+
+def test_rows_without_a_record_are_no_figure(tmp_path: Path) -> None:
+    with pytest.raises(LetheError, match="no row was measured on any of the targets"):
+        run(tradeoff_text, tmp_path, text_records(), *TEXT_WORDS, "--variants", "other=Other")
+
+
 def test_metrics_of_different_seeds_do_not_make_points(tmp_path: Path) -> None:
     made = [dataclasses.replace(r, seed=5) if r.metric == "AS" and r.variant == "rgd" else r for r in text_records()]
     with pytest.raises(LetheError, match="rgd on stripes: detected and AS are of different seeds"):

@@ -69,8 +69,11 @@ def draw(panels: Sequence[Panel], titles: Mapping[str, str], confidence: float) 
     rows = -(-len(panels) // 2)
     figure = Figure(figsize=(TWO_COLUMNS, 0.9 + _PANEL_HEIGHT * rows), layout="constrained")
     looks = looks_of(list(titles))
-    for axes, panel in zip(figure.subplots(rows, 2, squeeze=False).flat, panels, strict=True):
+    grid = list(figure.subplots(rows, 2, squeeze=False).flat)
+    for axes, panel in zip(grid, panels, strict=False):
         _draw_panel(axes, panel, looks, titles)
+    for axes in grid[len(panels) :]:
+        axes.axis("off")
     shown = {mark.variant for panel in panels for mark in panel.marks}
     legend(figure, {name: title for name, title in titles.items() if name in shown}, looks, across=7)
     figure.supxlabel(_note(panels, confidence), fontsize=6.5, color=GREY)
@@ -99,7 +102,7 @@ def _draw_panel(axes: Axes, panel: Panel, looks: Mapping[str, Look], titles: Map
     low, high = _range(panel)
     worst, best = (low, high) if panel.better == "higher" else (high, low)
     axes.set_ylim(worst, best)
-    axes.set_xlim(-0.06 * whole, max(whole, *moved) + 0.05 * whole)
+    axes.set_xlim(min(0, *moved) - 0.05 * whole, max(whole, *moved) + 0.05 * whole)
     for mark, before, after in zip(panel.marks, places, moved, strict=True):
         if low <= mark.y.mean <= high:
             _draw_mark(axes, mark, panel, looks[mark.variant], after - before)

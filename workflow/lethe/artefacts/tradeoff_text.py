@@ -34,12 +34,12 @@ def panels_of(
         marks, sizes = [], [1]
         for variant in titles:
             x, y = (_cells(records, variant, target, wanted) for wanted in (seen, column))
-            if x.keys() != y.keys():
+            if x and y and x.keys() != y.keys():
                 raise LetheError(
                     f"{variant} on {target}: {seen.metric} and {column.metric} are of different seeds",
                     "measure its cells again",
                 )
-            if x:
+            if x and y:
                 values = {cell: (1 - x[cell].value, y[cell].value) for cell in x}
                 forgotten, retained = estimate(x, confidence).one_minus, estimate(y, confidence)
                 marks.append(Mark(variant, records.is_control(variant), forgotten, retained, values))
@@ -68,6 +68,8 @@ def main(arguments: argparse.Namespace) -> None:
         for target, title in targets.items()
         for panel in panels_of(records, titles, target, title, seen[target], arguments.confidence)
     ]
+    if not panels:
+        raise LetheError("no row was measured on any of the targets", "give the records of the rows, or other targets")
     tradeoff.write(arguments, panels, titles)
 
 
