@@ -130,14 +130,18 @@ def _draw_front(axes: Axes, corners: Sequence[tuple[float, float]]) -> None:
 
 
 def _range(panel: Panel) -> tuple[float, float]:
-    """What the methods span, widened to the controls that are not far away, with a margin."""
-    inside = [value for mark in panel.marks if not mark.is_control for value in _heights(panel, mark)]
-    inside = inside or [value for mark in panel.marks for value in _heights(panel, mark)]
+    """What the methods span, widened to the controls that are not far away, with a margin; a wider one for the names of
+    those that are."""
+    methods = [mark for mark in panel.marks if not mark.is_control] or panel.marks
+    inside = [value for mark in methods for value in _heights(panel, mark)]
     span = max(inside) - min(inside)
-    near = min(inside) - span, max(inside) + span
-    inside += [mark.y.mean for mark in panel.marks if near[0] <= mark.y.mean <= near[1]]
-    margin = 0.08 * (max(inside) - min(inside)) or 0.05
-    return min(inside) - margin, max(inside) + margin
+    lowest, highest = min(inside) - span, max(inside) + span
+    near = [mark for mark in panel.marks if lowest <= mark.y.mean <= highest]
+    inside += [value for mark in near for value in _heights(panel, mark)]
+    unit = max(inside) - min(inside) or 0.5
+    below = 0.16 if any(mark.y.mean < lowest for mark in panel.marks) else 0.08
+    above = 0.16 if any(mark.y.mean > highest for mark in panel.marks) else 0.08
+    return min(inside) - below * unit, max(inside) + above * unit
 
 
 def _heights(panel: Panel, mark: Mark) -> list[float]:
