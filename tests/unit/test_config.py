@@ -64,6 +64,26 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         ("artefacts.classes.figure2", "finetune", r"classes\.figure2: 'finetune' has no pair of gradients"),
         ("artefacts.classes.trajectory", ["base"], r"classes\.trajectory: 'base' has no pair of gradients"),
         ("artefacts.classes.shown_target", 5, r"shown_target: 5 is not a target of 'retrained'; choose one of 1, 3, 8"),
+        ("artefacts.classes.tradeoff", ["rgdd"], r"artefacts\.classes\.tradeoff: .* did you mean 'rgd'"),
+        ("artefacts.classes.equal_compute.to", "rgg", r"equal_compute\.to: study digits has no variant 'rgg'; .* 'rg'"),
+        ("artefacts.classes.equal_compute.to", "base", r"equal_compute\.to: 'base' is a control"),
+        ("artefacts.classes.equal_compute.row", {}, r"equal_compute\.row: there is no such key; did you mean 'rows'"),
+        (
+            "artefacts.classes.equal_compute.rows",
+            {"rgd": "rgd_eqal"},
+            r"no variant 'rgd_eqal'; did you mean 'rgd_equal'",
+        ),
+        (
+            "artefacts.classes.equal_compute.rows",
+            {"salun": "rgd_equal"},
+            r"rows\.salun: 'rgd_equal' is rgd, the row is sal",
+        ),
+        ("artefacts.classes.equal_compute.rows", {"rgd": "rgd"}, r"rows: each twin is a variant of its own"),
+        (
+            "studies.digits.variants.rg",
+            {"method": "rg", "targets": [3]},
+            r"rows\.rgd: 'rgd_equal' has the target 0, 'rg' has not",
+        ),
         ("studies.digits.kind", "txt", r"studies\.digits\.kind: say class or text"),
         (
             "studies.digits.variants.rgd",

@@ -18,6 +18,7 @@ SALUN = [
     "measure: digits 3 salun, seed 0",
     "sample: digits 3 salun, seed 0, shard 0000",
     "table1: results/smoke/tables/table1.md",
+    "tradeoff: results/smoke/figures/tradeoff.pdf",
     "unlearn: salun forgets digits 3, seed 0",
 ]
 SALUN_OF_BOTH = sorted(
@@ -26,6 +27,7 @@ SALUN_OF_BOTH = sorted(
         "card: shapes stripes salun, seed 0",
         "cost: results/smoke/tables/cost.md",
         *(f"figure: results/smoke/figures/{name}.png" for name in ("figure1", "figure3", "figure4", "threshold")),
+        "figure: results/smoke/figures/tradeoff_text.png",
         "judge: shapes stripes salun, seed 0",
         "measure: shapes stripes salun, seed 0",
         "sample: shapes stripes salun, seed 0, shard 0000",
@@ -99,7 +101,7 @@ def test_another_threshold_looks_at_no_image_again(made):
             *(f"measure: shapes {cell}, seed 0" for cell in controls + unlearned),
             *(f"card: shapes {cell}, seed 0" for cell in unlearned),
             *(f"table: results/smoke/tables/{name}.md" for name in ("table2", "table4", "table8")),
-            *(f"figure: results/smoke/figures/{name}.png" for name in ("figure4", "threshold")),
+            *(f"figure: results/smoke/figures/{name}.png" for name in ("figure4", "threshold", "tradeoff_text")),
         ]
     )
 

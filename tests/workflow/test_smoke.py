@@ -101,7 +101,7 @@ def _seeds(folder: str, place: Path) -> list[int]:
 def test_every_unlearned_model_has_a_card_with_its_numbers(finished):
     cards = sorted((finished.path / "results/smoke").glob("*/*/*/seed*/model/README.md"))
     unlearned = {cell for cell in CELLS if cell[1] not in ("base", "destroyed")}
-    unlearned |= {("3", variant) for variant in ("salun", "graddiff", "rg", "rgd", "rgd_nearest", SWEPT)}
+    unlearned |= {("3", variant) for variant in ("salun", "graddiff", "rg", "rgd", "rgd_equal", "rgd_nearest", SWEPT)}
     assert {(card.parts[-5], card.parts[-4]) for card in cards} == unlearned
     for card in cards:
         text = card.read_text()
@@ -131,6 +131,9 @@ def test_table_has_a_row_for_each_variant_and_the_papers_values(finished):
     cells = {(row["variant"], row["metric"]): row for row in rows}
     assert {(name, "RA") for name in ("base", "salun", "rgd", "destroyed")} <= cells.keys()
     assert "0.771" in cells["rgd", "RA"].values(), "the paper's RA of RGD stands beside ours"
+    equal = {row["variant"]: float(row["compute"]) for row in rows if row["at"] == "at equal compute"}
+    assert equal.keys() == {"graddiff", "rg", "rgd_equal"}
+    assert max(equal.values()) - min(equal.values()) <= float(cells["rgd", "RA"]["compute"]) / 10, "a step of RGD"
 
 
 def test_a_second_run_plans_nothing(finished):
@@ -147,8 +150,8 @@ def test_plain_snakemake_plans_the_miniature(fresh):
     assert sum(job.startswith("unlearn: rgd forgets digits") for job in planned) == 10
     assert sum(job.startswith("unlearn: rgd forgets shapes") for job in planned) == 2
     assert sum(job.startswith("retrained:") for job in planned) == 3
-    # Five methods, retrained for three targets, two controls; Table 3; the points of Figure 6 that no row has.
-    assert sum(job.startswith("sample: digits") for job in planned) == 10 * 5 + 3 + 2 + 3 * 3 + 3 * 8
+    # Five methods and a twin, retrained for three targets, two controls; Table 3; points of Figure 6 that no row has.
+    assert sum(job.startswith("sample: digits") for job in planned) == 10 * 6 + 3 + 2 + 3 * 3 + 3 * 8
 
 
 def test_a_figure_is_asked_for_by_name(fresh):
