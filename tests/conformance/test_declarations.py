@@ -93,7 +93,7 @@ def test_a_kind_of_study_without_a_recipe_has_a_reason(name):
 def test_a_method_is_made_of_known_parts(name, kind):
     recipe = recipe_or_none(name, kind)
     assert recipe.forget is not None or recipe.retain is not None
-    assert recipe.combine in RULES.values()
+    assert recipe.rule(recipe.settings()).name in RULES
     assert recipe.needs_conflict == (recipe.forget is not None and recipe.retain is not None)
     # No setting is for an objective that is not there.
     forgetting = {"retain_weight", "truncation", "relabel", "mask_fraction"} & recipe.settings.model_fields.keys()

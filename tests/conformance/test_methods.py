@@ -16,7 +16,7 @@ from lethe.methods.method import Batch, Method, Objective, Recipe
 from lethe.models.edm import EDM
 from lethe.sets import Sets
 from lethe.training import ResumableState
-from lethe.unlearn import Unlearning, unlearn
+from lethe.unlearn.loop import Unlearning, unlearn
 
 OF_CLASSES = {
     name: method.classes

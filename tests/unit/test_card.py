@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from lethe import card, unlearn
+from lethe import card
 from lethe.errors import LetheError
 from lethe.methods import method_named
 from lethe.record import COLUMNS, Record, write_records
+from lethe.unlearn import __main__ as unlearn
 
 NOTHING = dict.fromkeys(COLUMNS, "")
 
@@ -24,7 +25,7 @@ def record(metric: str, value: float, **changes: object) -> Record:
 def model(tmp_path, base_folder, sets_file) -> Path:
     """A model that RGD has made forget a little."""
     places = {"base": base_folder, "sets": sets_file, "model": tmp_path / "model"}
-    places |= {"trajectory": tmp_path / "trajectory", "cost": tmp_path / "cost"}
+    places |= {"trajectory": tmp_path / "trajectory", "conflict": tmp_path / "conflict", "cost": tmp_path / "cost"}
     words = [word for name, place in places.items() for word in (f"--{name}", str(place))]
     settings = ["--steps", "2", "--batch", "16", "--learning-rate", "1e-3", "--seed", "4", "--device", "cpu"]
     unlearn.main(unlearn.parser().parse_args(["class", "rgd", *words, *settings]))

@@ -22,7 +22,7 @@ KINDS = {"class": "classes", "text": "text"}
 def of_stage(stage: str, kind: str) -> tuple[str, ...]:
     """The modules that the plan names for a stage of a study of this kind."""
     if stage == "unlearn":
-        return ("lethe.unlearn", "lethe.methods.rgd", DENOISERS[kind][0])
+        return ("lethe.unlearn.__main__", "lethe.methods.rgd", DENOISERS[kind][0])
     return (f"lethe.{stage}.{KINDS[kind]}", f"lethe.{stage}.__main__")
 
 
@@ -67,7 +67,9 @@ def test_the_closure_holds_every_module_that_is_loaded(loaded, modules):
 def test_a_method_drags_in_no_other_method():
     for name in method_names():
         names = {
-            path.stem for path in modules_behind("lethe.unlearn", f"lethe.methods.{name}") if "methods" in path.parts
+            path.stem
+            for path in modules_behind("lethe.unlearn.__main__", f"lethe.methods.{name}")
+            if "methods" in path.parts
         }
         shared = {other for other in names if other.startswith("_")}  # by methods of one family
         assert names - shared == {name, "method"}

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from lethe import unlearn
+from lethe.unlearn import __main__ as unlearn
 
 KINDS = {"class": "classes", "text": "text"}
 OF_KINDS = ["data", "base", "sets", "sample", "judge", "measure"]
 MODULES = [
     *(f"lethe.{stage}.{module}" for stage in OF_KINDS for module in KINDS.values()),
     "lethe.prompts",
-    "lethe.unlearn",
+    "lethe.unlearn.__main__",
     "lethe.card",
     "lethe.artefacts.__main__",
 ]

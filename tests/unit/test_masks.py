@@ -16,7 +16,7 @@ from lethe.methods.method import Batch
 from lethe.models.edm import EDM
 from lethe.randomness import step_generator
 from lethe.sets import Sets
-from lethe.unlearn import Unlearning
+from lethe.unlearn.loop import Unlearning
 
 SIZES = [16, 16, 8]  # 40 images of D_f, the last batch short
 

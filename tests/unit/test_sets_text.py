@@ -12,7 +12,7 @@ from stages import FEW_STEPS, PAIRS, run
 
 import lethe.sample.text
 import lethe.sets.text
-import lethe.unlearn
+import lethe.unlearn.__main__
 from lethe.errors import LetheError
 from lethe.files import read_arrays, write_arrays
 from lethe.models.prompts import embed_prompts
@@ -239,12 +239,12 @@ def test_no_method_needs_autoencoder_text_encoder_or_tokenizer(text_study, text_
         "tokenizer/vocab.json",
     ):
         (base / poisoned).write_bytes(b"poison")
-    outputs = " ".join(f"--{name} {tmp_path / 'out' / name}" for name in ("model", "trajectory", "cost"))
+    outputs = " ".join(f"--{name} {tmp_path / 'out' / name}" for name in ("model", "trajectory", "conflict", "cost"))
     inputs = f"--base {base} --embeddings {text_study}/embeddings"
     if method != "esd":
         inputs += f" --sets {text_study}/diversified"
     settings = "--steps 2 --batch 4 --device cpu" + (" --start-steps 2" if method == "esd" else "")
-    run(lethe.unlearn, f"text {method} {inputs} {outputs} {settings}")
+    run(lethe.unlearn.__main__, f"text {method} {inputs} {outputs} {settings}")
     assert (tmp_path / "out" / "model" / "vae" / "diffusion_pytorch_model.safetensors").read_bytes() == b"poison"
     # The poison works.
     words = f"--model {base} --prompts {text_study}/prompts.csv --embeddings {text_study}/embeddings"

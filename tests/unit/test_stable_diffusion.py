@@ -25,7 +25,7 @@ from lethe.models.denoiser import Corrupted
 from lethe.models.prompts import embed_prompts
 from lethe.models.stable_diffusion import StableDiffusion
 from lethe.settings.text_sampling import TextSamplingSettings
-from lethe.unlearn import trainable_weights
+from lethe.unlearn.loop import trainable_weights
 
 pytest_plugins = ["text_models"]
 

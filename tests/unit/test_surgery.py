@@ -93,7 +93,7 @@ def test_combine_equals_flattening_and_concatenating(missing, rule, retain_weigh
     assert [w.grad is None for w in like] == absent
     g_f, g_r = flat(forget, like), flat(retain, like)
     torch.testing.assert_close(
-        torch.stack(entries), torch.stack([g_f @ g_f, g_f @ g_r, g_r @ g_r]), rtol=1e-6, atol=1e-6
+        torch.stack(entries.total()), torch.stack([g_f @ g_f, g_f @ g_r, g_r @ g_r]), rtol=1e-6, atol=1e-6
     )
 
 
@@ -232,7 +232,7 @@ def test_nothing_waits_for_the_device(rule):
     # A meta tensor has no values: whatever would look at one, fails. Meta counts as an accelerator here.
     forget, retain, like = ([torch.empty(shape, device="meta") for shape in SHAPES] for _ in range(3))
     retain[1] = None
-    assert combine_(like, forget, retain, rule, 0.7).cross.shape == ()
+    assert combine_(like, forget, retain, rule, 0.7).total().cross.shape == ()
     assert [w.grad.shape for w in like] == [torch.Size(shape) for shape in SHAPES]
 
 
@@ -257,6 +257,6 @@ def test_a_step_on_two_losses_lowers_both():
     forget = take_gradients(parameters)
     before[1].backward()
     entries = combine_(parameters, forget, take_gradients(parameters), RESTRICTED, 1.0)
-    assert entries.cross < 0
+    assert entries.total().cross < 0
     torch.optim.SGD(parameters, lr=1e-4).step()
     assert all(after < earlier for after, earlier in zip(losses(), before, strict=True))

@@ -18,7 +18,7 @@ from lethe.randomness import step_generator
 from lethe.sets import Sets, read_sets
 from lethe.settings.method import Gated, GuidedMask
 from lethe.training import ResumableState
-from lethe.unlearn import Unlearning, unlearn
+from lethe.unlearn.loop import Unlearning, unlearn
 
 pytest_plugins = ["text_models"]
 

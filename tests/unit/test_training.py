@@ -17,7 +17,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 import lethe.base.classes
-import lethe.unlearn
+import lethe.unlearn.__main__
 from lethe.errors import LetheError
 from lethe.files import write_arrays
 from lethe.model_files import CONFIG, WEIGHTS
@@ -253,14 +253,14 @@ def test_an_unlearning_that_was_killed_ends_as_if_it_had_not_been(tmp_path, base
 
     def words(name: str, state: Path) -> list[str]:
         settings = "class salun --steps 60 --batch 8 --device cpu"
-        outputs = {key: tmp_path / name / key for key in ("model", "trajectory", "cost")}
+        outputs = {key: tmp_path / name / key for key in ("model", "trajectory", "conflict", "cost")}
         inputs = {"base": base_folder, "sets": sets_file, "state": state}
         options = [word for key, value in (inputs | outputs).items() for word in (f"--{key}", str(value))]
         return [*settings.split(), *options]
 
     kill_in_the_middle("lethe.unlearn", words("resumed", state), state)
     for name, where in (("resumed", state), ("whole", tmp_path / "no state")):
-        lethe.unlearn.main(lethe.unlearn.parser().parse_args(words(name, where)))
+        lethe.unlearn.__main__.main(lethe.unlearn.__main__.parser().parse_args(words(name, where)))
     for file in (f"model/{WEIGHTS}", f"model/{CONFIG}", "trajectory"):
         assert (tmp_path / "resumed" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
     resumed, whole = (json.loads((tmp_path / name / "cost").read_text()) for name in ("resumed", "whole"))

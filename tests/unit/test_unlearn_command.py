@@ -12,11 +12,14 @@ from lethe.files import read_provenance
 from lethe.methods import method_named
 from lethe.model_files import CONFIG, WEIGHTS
 from lethe.models.edm import EDM
-from lethe.unlearn import TRAJECTORY, main, parser
+from lethe.unlearn.__main__ import main, parser
+from lethe.unlearn.trajectory import TRAJECTORY
 
 
 def words(folder: Path, method: str, base: Path, *more: str) -> list[str]:
-    outputs = [word for name in ("model", "trajectory", "cost") for word in (f"--{name}", str(folder / name))]
+    outputs = [
+        word for name in ("model", "trajectory", "conflict", "cost") for word in (f"--{name}", str(folder / name))
+    ]
     return ["class", method, "--base", str(base), *outputs, "--device", "cpu", *more]
 
 

@@ -22,7 +22,7 @@ from lethe.sets.classes import make_sets
 from lethe.settings.network import NetworkSettings
 from lethe.settings.sets import SetsSettings
 from lethe.training import ResumableState
-from lethe.unlearn import Unlearning, unlearn
+from lethe.unlearn.loop import Unlearning, unlearn
 
 NAMES = ("rg", "rgd", "salun", "graddiff", "finetune")
 RG, RGD, SALUN, GRADDIFF, FINETUNE = (method_named(name).recipe("class") for name in NAMES)

@@ -25,6 +25,10 @@ class Gram(NamedTuple):
     cross: Tensor
     retain: Tensor
 
+    def total(self) -> Gram:
+        """That of the whole network, from those of its tensors."""
+        return Gram(*(entries.sum() for entries in self))
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -93,6 +97,32 @@ def _bargained(gram: Gram) -> tuple[Tensor, Tensor]:
     return _ratio(1, (gram.forget * agreement).sqrt()), _ratio(1, (gram.retain * agreement).sqrt())
 
 
+DOCO_NORM = 1.0
+
+
+def _one_sided(removed: float) -> Coefficients:
+    """DoCo's figure and first upload: g_f loses ``removed`` of what conflicts; g_r itself is never applied."""
+
+    def coefficients(gram: Gram, retain_weight: float) -> tuple[Tensor, Tensor]:
+        one = gram.forget.new_ones(gram.forget.shape)
+        return one, -removed * _ratio(gram.cross.clamp(max=0), gram.retain)
+
+    return coefficients
+
+
+def _cosine_subtracted(removed: float) -> Coefficients:
+    """DoCo's release: both gradients are clipped to DOCO_NORM over the whole network; then the *cosine* times the unit
+    vector of g_r is subtracted, without the factor ||g_f|| that would make it a projection."""
+
+    def coefficients(gram: Gram, retain_weight: float) -> tuple[Tensor, Tensor]:
+        norms = (gram.forget * gram.retain).sqrt()
+        clip = (DOCO_NORM / (gram.forget.sum().sqrt() + 1e-6)).clamp(max=1)
+        cosine = _ratio(gram.cross.clamp(max=0), norms)
+        return clip.expand_as(gram.forget), -removed * _ratio(cosine, gram.retain.sqrt())
+
+    return coefficients
+
+
 def _ratio(numerator: Tensor | float, denominator: Tensor, otherwise: float = 0.0) -> Tensor:
     """``numerator / denominator``, but ``otherwise`` where the denominator is not positive; NaN stays NaN."""
     return (numerator / denominator).where((denominator > 0) | denominator.isnan(), otherwise)
@@ -155,4 +185,31 @@ NASH = Rule(
     source="Navon et al. 2022, Algorithm 1: G^T G x = 1/x; for two, x_i = 1 / (||g_i|| sqrt(1 + cosine))",
 )
 
-RULES = {rule.name: rule for rule in (SUM, RESTRICTED, PCGRAD_PER_TENSOR, MGDA, CAGRAD, NASH)}
+
+def doco_first_upload(removed: float = 1.0) -> Rule:
+    """The rule of DoCo's first upload and of the figure in its paper. ``removed`` is its lambda: 1 removes all of what
+    conflicts, 0.5 half of it. The retain weight has no effect: only the direction of g_r matters."""
+    return Rule(
+        "doco_first_upload",
+        _one_sided(removed),
+        source="DoCo, first upload of its code (9214ec4): one-sided projection on each parameter tensor",
+        per_tensor=True,
+    )
+
+
+def doco_release(removed: float = 1.0) -> Rule:
+    """The rule of DoCo's released code, as coded. ``removed`` is its lambda; the retain weight has no effect."""
+    return Rule(
+        "doco_release",
+        _cosine_subtracted(removed),
+        source="DoCo, code since 1a36e61 (gradient_clip.py): clipped, cosine in the place of the inner product",
+        per_tensor=True,
+    )
+
+
+DOCO_FIRST_UPLOAD, DOCO_RELEASE = doco_first_upload(), doco_release()
+
+RULES = {
+    rule.name: rule
+    for rule in (SUM, RESTRICTED, PCGRAD_PER_TENSOR, MGDA, CAGRAD, NASH, DOCO_FIRST_UPLOAD, DOCO_RELEASE)
+}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lethe.methods.method import Batch
-from lethe.settings.method import Gated, GuidedMask, NegativelyGuided, Relabelled, Truncated
+from lethe.settings.method import Ablating, Adversarial, Gated, GuidedMask, NegativelyGuided, Relabelled, Truncated
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,6 +57,12 @@ def relabel_as_partner(model: Denoiser, batch: Batch, settings: object) -> Tenso
     return _towards(model, batch, model.corrupt(batch.clean, batch.generator), batch.partners)
 
 
+def ablate(model: Denoiser, batch: Batch, settings: Ablating) -> Tensor:
+    """On anchor images under their target prompts: towards what the current network predicts under the anchor prompts,
+    or towards the noise (Concept Ablation, Eqs. 5 and 4: model-based, noise-based)."""
+    return (relabel_as_partner if settings.towards == "prediction" else denoise)(model, batch, settings)
+
+
 def _towards(model: Denoiser, batch: Batch, corrupted: Corrupted, other: Tensor) -> Tensor:
     teacher = model.teach(corrupted, other)
     return corrupted.squared_error(model.predict(corrupted, batch.conditions), target=teacher).mean()
@@ -77,6 +83,16 @@ def negative_guidance(model: LatentDenoiser, batch: Batch, settings: NegativelyG
     concept = batch.teacher.teach(latents, batch.conditions)
     target = nothing - settings.negative_guidance * (concept - nothing)
     return latents.squared_error(model.predict(latents, batch.conditions), target=target).mean()
+
+
+def domain_correction(model: LatentDenoiser, batch: Batch, settings: Adversarial) -> Tensor:
+    """Deceive a discriminator into taking what the network makes of an anchor image under its target prompt for what
+    the frozen base makes of it under its anchor prompt (DoCo, concept domain correction)."""
+    corrupted = model.corrupt(batch.clean, batch.generator)
+    seen = model.noise_estimate if settings.discriminator_sees == "noise" else model.clean_estimate
+    anchor = seen(corrupted, batch.teacher.teach(corrupted, batch.partners))
+    target = seen(corrupted, model.predict(corrupted, batch.conditions))
+    return batch.adversary.deceived(anchor, target)
 
 
 def guided_denoise(model: LatentDenoiser, batch: Batch, settings: GuidedMask) -> Tensor:

@@ -36,21 +36,20 @@ def gram(forget: Gradient, retain: Gradient) -> Gram:
     Products are taken in float32 (of float64 gradients in float64) and added up in float64. Products outside
     float32's range, of elements above 1e19 or below 1e-22, become infinite or zero.
     """
-    return _total(_gram_by_tensor(forget, retain))
+    return _gram_by_tensor(forget, retain).total()
 
 
 @torch.no_grad()
 def combine_(
     parameters: Sequence[Tensor], forget: Gradient, retain: Gradient, rule: Rule, retain_weight: float
 ) -> Gram:
-    """Set each ``.grad`` to a * g_f + b * g_r; return the Gram matrix of the whole network (0-dim float64).
+    """Set each ``.grad`` to a * g_f + b * g_r; return the Gram matrix of each tensor, float64 (n,).
 
     The result takes the memory of ``retain`` (of ``forget`` where that is None), and ``forget`` may be
     overwritten: use neither afterwards. A parameter that no loss reaches gets None, as the optimiser expects.
     """
     by_tensor = _gram_by_tensor(forget, retain)
-    whole = _total(by_tensor)
-    a, b = rule.coefficients(by_tensor if rule.per_tensor else whole, retain_weight)
+    a, b = rule.coefficients(by_tensor if rule.per_tensor else by_tensor.total(), retain_weight)
     both = []
     for index, (parameter, g_f, g_r) in enumerate(zip(parameters, forget, retain, strict=True)):
         if g_f is not None and g_r is not None:
@@ -69,7 +68,7 @@ def combine_(
     else:
         for index in both:
             _mix_(retain[index], _of(b, index), forget[index], _of(a, index))
-    return whole
+    return by_tensor
 
 
 def _gram_by_tensor(forget: Gradient, retain: Gradient) -> Gram:
@@ -102,10 +101,6 @@ def _dot(first: Tensor, second: Tensor) -> Tensor:
         return torch.dot(_widened(first), _widened(second)).double()
     blocks = zip(first.split(_BLOCK), second.split(_BLOCK), strict=True)
     return torch.stack([torch.dot(_widened(one), _widened(other)) for one, other in blocks]).sum(dtype=torch.float64)
-
-
-def _total(by_tensor: Gram) -> Gram:
-    return Gram(*(entries.sum() for entries in by_tensor))
 
 
 def _launches_are_dear(tensors: Sequence[Tensor]) -> bool:

@@ -1,4 +1,4 @@
-"""In: the base model, D_f and D_r. Out: the unlearned model, its trajectory and what it cost."""
+"""In: the base model, D_f and D_r. Out: the unlearned model, its trajectory, the conflict by tensor, the cost."""
 
 
 rule unlearn:
@@ -10,6 +10,7 @@ rule unlearn:
     output:
         model_output("results/{preset}/{study}/{target}/{variant}/seed{seed}/model", "class"),
         trajectory=ensure("results/{preset}/{study}/{target}/{variant}/seed{seed}/trajectory.csv", non_empty=True),
+        conflict=ensure("results/{preset}/{study}/{target}/{variant}/seed{seed}/conflict.safetensors", non_empty=True),
         cost=ensure("results/{preset}/{study}/{target}/{variant}/seed{seed}/cost.json", non_empty=True),
     log:
         "results/{preset}/logs/{study}/{target}/{variant}/seed{seed}/unlearn.log",
@@ -38,14 +39,15 @@ rule unlearn:
         "unlearn: {wildcards.variant} forgets {wildcards.study} {wildcards.target}, seed {wildcards.seed}"
     shell:
         "python -m lethe.unlearn {params.kind} {params.method} --base {params.base} {params.sets} {params.embeddings}"
-        " --model {params.folder} --trajectory {output.trajectory} --cost {output.cost} --state {params.state}"
-        " {params.job} > {log} 2>&1"
+        " --model {params.folder} --trajectory {output.trajectory} --conflict {output.conflict}"
+        " --cost {output.cost} --state {params.state} {params.job} > {log} 2>&1"
 
 
 use rule unlearn as unlearn_text with:
     output:
         model_output("results/{preset}/{study}/{target}/{variant}/seed{seed}/model", "text"),
         trajectory=ensure("results/{preset}/{study}/{target}/{variant}/seed{seed}/trajectory.csv", non_empty=True),
+        conflict=ensure("results/{preset}/{study}/{target}/{variant}/seed{seed}/conflict.safetensors", non_empty=True),
         cost=ensure("results/{preset}/{study}/{target}/{variant}/seed{seed}/cost.json", non_empty=True),
     wildcard_constraints:
         study=plan.studies_of("text"),

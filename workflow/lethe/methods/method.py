@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from lethe.adversary import Adversary
     from lethe.models.denoiser import Denoiser
 
 Kind = Literal["class", "text"]
@@ -29,7 +30,8 @@ class Batch:
     """What an objective sees: ``clean`` (B, C, H, W), ``conditions`` (B, ...), and the step's generator of noise.
 
     The rest is there where a recipe or a study has it: ``partners`` are the conditions of the retain prompts that the
-    batch's prompts are paired with, ``empty`` (1, ...) is the condition that says nothing, ``teacher`` the frozen base.
+    batch's prompts are paired with, ``empty`` (1, ...) is the condition that says nothing, ``teacher`` the frozen base,
+    ``adversary`` the discriminator that learns beside the network.
     A recipe that learns from the concept's own prompt has no ``clean``; its ``conditions`` are that prompt's.
     """
 
@@ -39,6 +41,7 @@ class Batch:
     partners: Tensor | None = None
     empty: Tensor | None = None
     teacher: Denoiser | None = None
+    adversary: Adversary | None = None
 
 
 # An objective turns a batch into the loss that is descended, averaged over all elements.
@@ -65,7 +68,9 @@ class Recipe:
 
     ``forget_from`` says what the forget loss sees: D_f, or the concept's own prompt without images. ``retain_schedule``
     says which part of D_r a step sees: a batch of its own, all of it, or the partners of the forget batch.
-    ``frozen_teacher`` asks for a copy of the base beside the network. ``as_released`` is allowed where
+    ``combine`` may depend on the settings. ``frozen_teacher`` asks for a copy of the base beside the network,
+    ``adversarial`` for a discriminator that learns with it. ``first_token_fixed``: no gradient goes through what the
+    trainable key and value weights make of a prompt's first token. ``as_released`` is allowed where
     ``released_loader`` names what the released code's data loader did wrong (see
     :class:`lethe.randomness.BatchStream`), or where ``released_objective`` says that the objective itself knows.
     """
@@ -73,14 +78,20 @@ class Recipe:
     settings: type[Settings]
     forget: Objective | None = None
     retain: Objective | None = None
-    combine: Rule = SUM
+    combine: Rule | Callable[[Any], Rule] = SUM
     trainable: str = "all"
     mask: Mask | None = None
     forget_from: Literal["D_f", "the concept's prompt"] = "D_f"
     retain_schedule: Literal["one batch", "all of D_r", "paired batch"] = "one batch"
     frozen_teacher: bool = False
+    adversarial: bool = False
+    first_token_fixed: bool = False
     released_loader: Literal["frozen order", "first batch only", "in order"] | None = None
     released_objective: bool = False
+
+    def rule(self, settings: Settings) -> Rule:
+        """The combination rule under these settings."""
+        return self.combine if isinstance(self.combine, Rule) else self.combine(settings)
 
     @property
     def needs_conflict(self) -> bool:

@@ -100,7 +100,10 @@ class ClassDenoiser(Denoiser, Protocol):
 
 
 class LatentDenoiser(Denoiser, Protocol):
-    """A model of text: it has a condition that says nothing, and can be guided."""
+    """A model of text: it has a condition that says nothing, and can be guided. Its networks see latents, each of
+    ``latent_shape`` (C, h, w)."""
+
+    latent_shape: tuple[int, ...]
 
     def partly_sampled(
         self,

@@ -165,7 +165,7 @@ class StudyPlan:
     def unlearn(self, cell: Cell) -> Job:
         name = self.method_of(cell)
         options = f"--seed {cell.seed} {as_options(self.study.method_settings(cell.variant, cell.target))}".strip()
-        modules = ["lethe.unlearn", f"lethe.methods.{name}", DENOISERS[self.kind][0]]
+        modules = ["lethe.unlearn.__main__", f"lethe.methods.{name}", DENOISERS[self.kind][0]]
         return self.job(
             f"unlearn {self.kind} {name}", modules, self.on_device(options), self.base(), *self.learned_from(cell)
         )

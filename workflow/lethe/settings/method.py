@@ -118,5 +118,43 @@ class NegativelyGuided(Settings):
     )
 
 
+class Decaying(Settings):
+    """AdamW in the place of Adam."""
+
+    weight_decay: float = Field(1e-2, ge=0, description="AdamW's decoupled weight decay.")
+
+
+class Ablating(Settings):
+    """A forget loss towards what another prompt gives."""
+
+    towards: Literal["prediction", "noise"] = Field(
+        "prediction",
+        description="prediction = the network's own under the anchor prompt; noise = that on the anchor image.",
+    )
+
+
+class Adversarial(Settings):
+    """A forget loss from a discriminator that learns beside the network."""
+
+    warm_up: int = Field(
+        1000, ge=0, description="Up to and with this step (from 0) only the discriminator learns; the network after it."
+    )
+    discriminator_rate: float = Field(1e-4, gt=0, description="Adam's learning rate of the discriminator.")
+    discriminator_sees: Literal["noise", "clean"] = Field(
+        "clean", description="What it tells apart: predicted noise, or the clean latents that it implies."
+    )
+    discriminator_layers: int = Field(4, ge=1, description="Layers that halve the picture (4 for 64x64 latents).")
+    discriminator_width: int = Field(64, ge=8, multiple_of=8, description="Channels of its first layer.")
+    discriminator_norm: Literal["batch", "group"] = Field(
+        "batch",
+        description="Its normalisation: batch as released (a batch's statistics tell anchors from targets), or group.",
+    )
+    conflict_removed: float = Field(
+        1.0,
+        ge=0,
+        description="DoCo's lambda: how much of what conflicts with the retain gradient the forget gradient loses.",
+    )
+
+
 class NoSettings(Settings):
     """A control has nothing to set."""
