@@ -67,3 +67,8 @@ if plan.classes is not None:
 if plan.text is not None:
 
     include: "workflow/rules/artefacts_text.smk"
+
+
+if plan.doco is not None:
+
+    include: "workflow/rules/artefacts_doco.smk"

@@ -6,9 +6,12 @@ from __future__ import annotations
 import argparse
 
 from lethe.artefacts import (
+    conflict,
     cost,
+    doco,
     figure2,
     figure4,
+    outside,
     paired,
     prompt_examples,
     prompt_grid,
@@ -36,6 +39,9 @@ _COMMANDS = {
     "prompt_grid": prompt_grid,
     "figure4": figure4,
     "threshold_curve": threshold_curve,
+    "doco": doco,
+    "outside": outside,
+    "conflict": conflict,
 }
 
 

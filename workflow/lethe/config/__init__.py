@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import Field, ValidationError, model_validator
 
 from lethe.config.shown_classes import ClassArtefacts
+from lethe.config.shown_doco import DoCoArtefacts
 from lethe.config.shown_text import TextArtefacts
 from lethe.config.studies import ClassStudy, Name, Study, TextStudy
 from lethe.errors import LetheError, nearest
@@ -35,6 +36,7 @@ class Artefacts(Settings):
 
     classes: ClassArtefacts | None = Field(None, description="Those of a class study.")
     text: TextArtefacts | None = Field(None, description="Those of a text study.")
+    doco: DoCoArtefacts | None = Field(None, description="Those of DoCo's experiments, in a text study.")
 
 
 class Config(Settings):
@@ -47,7 +49,7 @@ class Config(Settings):
 
     @model_validator(mode="after")
     def _artefacts_show_what_there_is(self) -> Config:
-        for shown in (self.artefacts.classes, self.artefacts.text):
+        for shown in (self.artefacts.classes, self.artefacts.text, self.artefacts.doco):
             if shown is not None:
                 shown.check(self.studies)
         return self

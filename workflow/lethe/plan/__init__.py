@@ -3,7 +3,7 @@
 The Snakefile asks here; nothing here imports torch. A cell is (study, target, variant, seed); its folder is
 ``results/<preset>/<study>/<target>/<variant>/seed<seed>``. Models that serve every target stand under target ``any``.
 What depends on the kind of a study is in ``classes.py`` and ``text.py``, the tables and figures of each in
-``artefacts_classes.py`` and ``artefacts_text.py``.
+``artefacts_classes.py``, ``artefacts_text.py`` and ``artefacts_doco.py``.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 from lethe.config import Config
 from lethe.errors import LetheError, nearest
 from lethe.plan.artefacts_classes import ClassArtefactPlan
+from lethe.plan.artefacts_doco import DoCoArtefactPlan
 from lethe.plan.artefacts_text import TextArtefactPlan
 from lethe.plan.classes import ClassPlan
 from lethe.plan.study import ANY, Cell, Job, StudyPlan
@@ -33,6 +34,7 @@ class Plan:
         shown = config.artefacts
         self.classes = ClassArtefactPlan(self.studies[shown.classes.study], shown.classes) if shown.classes else None
         self.text = TextArtefactPlan(self.studies[shown.text.study], shown.text) if shown.text else None
+        self.doco = DoCoArtefactPlan(self.studies[shown.doco.study], shown.doco) if shown.doco else None
 
     def of(self, place: Any) -> StudyPlan:
         """The plan of the study that a cell, or a rule's wildcards, name."""
@@ -79,7 +81,9 @@ class Plan:
         return self.tables() + self.figures() + self.cards()
 
     def _names(self, what: str) -> list[str]:
-        return [name for plan in (self.classes, self.text) if plan is not None for name in getattr(plan, what)()]
+        return [
+            name for plan in (self.classes, self.text, self.doco) if plan is not None for name in getattr(plan, what)()
+        ]
 
     def expected(self) -> dict[str, str]:
         """Every result of the plan that carries a fingerprint, with the one it should carry."""
