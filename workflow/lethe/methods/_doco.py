@@ -20,7 +20,6 @@ DIFFERENCES = (
     "that predictions under target prompts count half as anchors; ours are zeroed first.",
     "Anchor images are kept as posteriors of the autoencoder: not flipped, and not shrunk or enlarged, as the released "
     "recipes do for instances and offensive content (with 'very small' or 'zoomed in' in the target prompt only).",
-    "The rows of the retain loss are those of the forget loss with noise of their own, by their anchor prompts.",
     "Which of the two codes made the paper's tables is not known; neither is called the paper's.",
 )
 
@@ -38,7 +37,6 @@ def doco(settings: type[DoCoSettings], combine: Callable[[Settings], Rule]) -> R
         retain=denoise,
         combine=combine,
         trainable="kv",
-        retain_schedule="paired batch",
         frozen_teacher=True,
         adversarial=True,
         first_token_fixed=True,

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-
 from lethe.gradients import SUM
 from lethe.methods.method import Card, Method, Recipe
 from lethe.objectives import denoise, gated_ascent, truncated_ascent
-from lethe.settings.method import Gated, MethodSettings, Paired, Retaining, TextMethodSettings, Truncated
+from lethe.settings.method import (
+    Gated,
+    MethodSettings,
+    Paired,
+    Retaining,
+    RetainingAsScripted,
+    TextMethodSettings,
+    Truncated,
+)
 
 
 class GradDiffSettings(MethodSettings, Truncated, Retaining):
     """RGD's setting for CIFAR-10: alpha 0.1, lambda 5."""
 
 
-class TextGradDiffSettings(TextMethodSettings, Paired, Gated, Retaining):
+class TextGradDiffSettings(TextMethodSettings, Paired, Gated, RetainingAsScripted):
     """GradDiffD: RGD's script for Stable Diffusion without --surgery; alpha 1.6, m 1.5."""
-
-    retain_weight: float = Field(
-        1.6, ge=0, description="The paper's lambda (--alpha in the script): multiplies the retain gradient."
-    )
 
 
 METHOD = Method(

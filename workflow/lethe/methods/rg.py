@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-
 from lethe.gradients import RESTRICTED
 from lethe.methods.method import Card, Method, Recipe
 from lethe.objectives import denoise, gated_ascent, truncated_ascent
-from lethe.settings.method import Gated, MethodSettings, PairedUniformly, Retaining, TextMethodSettings, Truncated
+from lethe.settings.method import (
+    Gated,
+    MethodSettings,
+    PairedUniformly,
+    Retaining,
+    RetainingAsScripted,
+    TextMethodSettings,
+    Truncated,
+)
 
 
 class RGSettings(MethodSettings, Truncated, Retaining):
     """RGD's setting for CIFAR-10: alpha 0.1, lambda 5."""
 
 
-class TextRGSettings(TextMethodSettings, PairedUniformly, Gated, Retaining):
+class TextRGSettings(TextMethodSettings, PairedUniformly, Gated, RetainingAsScripted):
     """RGD's script for Stable Diffusion on the uniform sets of its Table 4."""
-
-    retain_weight: float = Field(
-        1.6, ge=0, description="The paper's lambda (--alpha in the script): multiplies the retain gradient."
-    )
 
 
 METHOD = Method(

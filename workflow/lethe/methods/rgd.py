@@ -3,24 +3,26 @@ is many prompts, each the partner of one of D_f."""
 
 from __future__ import annotations
 
-from pydantic import Field
-
 from lethe.gradients import RESTRICTED
 from lethe.methods.method import Card, Method, Recipe
 from lethe.objectives import denoise, gated_ascent, truncated_ascent
-from lethe.settings.method import Gated, MethodSettings, Paired, Retaining, TextMethodSettings, Truncated
+from lethe.settings.method import (
+    Gated,
+    MethodSettings,
+    Paired,
+    Retaining,
+    RetainingAsScripted,
+    TextMethodSettings,
+    Truncated,
+)
 
 
 class RGDSettings(MethodSettings, Truncated, Retaining):
     """RGD's setting for CIFAR-10: alpha 0.1, lambda 5."""
 
 
-class TextRGDSettings(TextMethodSettings, Paired, Gated, Retaining):
+class TextRGDSettings(TextMethodSettings, Paired, Gated, RetainingAsScripted):
     """RGD's setting for Stable Diffusion: its paper's 1.6 and 1.5 (the script runs 1.6 and 1.1)."""
-
-    retain_weight: float = Field(
-        1.6, ge=0, description="The paper's lambda (--alpha in the script): multiplies the retain gradient."
-    )
 
 
 METHOD = Method(

@@ -10,7 +10,15 @@ from lethe.gradients import RULES, Rule
 from lethe.methods.method import Card, Method, Recipe
 from lethe.objectives import denoise, gated_ascent, truncated_ascent
 from lethe.settings.common import Settings
-from lethe.settings.method import Gated, MethodSettings, Paired, Retaining, TextMethodSettings, Truncated
+from lethe.settings.method import (
+    Gated,
+    MethodSettings,
+    Paired,
+    Retaining,
+    RetainingAsScripted,
+    TextMethodSettings,
+    Truncated,
+)
 
 RuleName = Literal[
     *("sum", "restricted", "pcgrad_per_tensor", "mgda", "cagrad", "nash", "doco_first_upload", "doco_release")
@@ -29,10 +37,8 @@ class TwoLossesSettings(MethodSettings, Truncated, Retaining, Ruled):
     """RGD's setting for CIFAR-10, with a rule."""
 
 
-class TextTwoLossesSettings(TextMethodSettings, Paired, Gated, Retaining, Ruled):
+class TextTwoLossesSettings(TextMethodSettings, Paired, Gated, RetainingAsScripted, Ruled):
     """RGD's setting for Stable Diffusion, with a rule."""
-
-    retain_weight: float = Field(1.6, ge=0, description="The paper's lambda; nash and DoCo's rules do not see it.")
 
 
 def _rule(settings: Ruled) -> Rule:

@@ -85,6 +85,14 @@ class Retaining(Settings):
     )
 
 
+class RetainingAsScripted(Retaining):
+    """The same with the weight of RGD's script for Stable Diffusion."""
+
+    retain_weight: float = Field(
+        1.6, ge=0, description="The paper's lambda (--alpha in the script): multiplies the retain gradient."
+    )
+
+
 class Masked(Settings):
     """An update restricted to the weights that matter most to the forget loss."""
 
