@@ -77,6 +77,14 @@ def comparison(
     )
 
 
+_SAID = {
+    "better": "better than",
+    "worse": "worse than",
+    "no difference": "no different from",
+    "better in one, worse in another": "better in one and worse in another than",
+}
+
+
 def summaries(
     titles: Mapping[str, str], targets: Mapping[str, str], verdicts: Mapping[str, Sequence[Verdict]]
 ) -> list[str]:
@@ -88,8 +96,8 @@ def summaries(
             for verdict in found:
                 if verdict.first == first:
                     by_words.setdefault(verdict.words, []).append(titles[verdict.second])
-            said = "; ".join(f"{words}: {', '.join(rows)}" for words, rows in by_words.items())
-            lines.append(f"{targets[target]}, {titles[first]} against others - {said}.")
+            said = "; ".join(f"{_SAID[words]} {', '.join(rows)}" for words, rows in by_words.items())
+            lines.append(f"Outside the unlearning set of {targets[target]}, {titles[first]} is {said}.")
     return lines
 
 

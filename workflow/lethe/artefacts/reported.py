@@ -52,8 +52,9 @@ def reported_tables(rows: list[Reported]) -> list[Table]:
 
 def _of_source(rows: list[Reported]) -> Table:
     first, values = rows[0], {(row.method, row.concept, row.metric): row.value for row in rows}
-    columns = list(dict.fromkeys((row.concept, row.metric, row.better) for row in rows))
-    spans = {concept: sum(column[0] == concept for column in columns) for concept, _, _ in columns}
+    concepts = list(dict.fromkeys(row.concept for row in rows))
+    columns = sorted({(row.concept, row.metric, row.better): None for row in rows}, key=lambda c: concepts.index(c[0]))
+    spans = {concept: sum(column[0] == concept for column in columns) for concept in concepts}
     methods = dict.fromkeys(row.method for row in rows)
     return Table(
         caption=f"Reported by {first.source}, not by DoCo itself: {first.erased} erased"
