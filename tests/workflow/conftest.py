@@ -20,6 +20,7 @@ ARTEFACTS = {
     "shapes": {
         *("table2", "table4", "table5", "table6", "table8", "cost"),
         *("figure1", "figure3", "figure4", "figure5", "figure8", "figure9", "threshold"),
+        *("doco", "outside", "conflict"),
     },
 }
 _LEFT_BEHIND = shutil.ignore_patterns(".git", ".venv", ".snakemake", "results", "__pycache__", "*.egg-info", ".*_cache")
