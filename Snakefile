@@ -37,7 +37,7 @@ wildcard_constraints:
     preset=plan.config.preset,
     study="|".join(plan.config.studies),
     target=plan.targets,
-    variant="[a-z][a-z0-9_]*",
+    variant=plan.variants,
     seed=r"\d+",
     shard=r"\d{4}",
 

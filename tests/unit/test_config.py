@@ -170,9 +170,9 @@ def test_all_faults_are_reported_at_once():
 
 
 def test_settings_of_a_row_go_before_the_studys_and_these_before_the_methods():
-    values = changed("studies.digits.variants.rgd", {"method": "rgd", "settings": {"steps": 7}})
+    values = changed("studies.digits.variants.short", {"method": "rgd", "settings": {"steps": 7}})
     study = load_config(values).studies["digits"]
-    settings = study.method_settings("rgd")
+    settings = study.method_settings("short")
     assert settings.steps == 7, "the row's own"
     assert settings.learning_rate == MINIATURE["studies"]["digits"]["unlearn"]["learning_rate"], "the study's"
     assert settings.truncation == 0.1, "the method's default: the paper's alpha"

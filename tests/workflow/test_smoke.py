@@ -14,6 +14,7 @@ from conftest import ARTEFACTS, REPOSITORY
 from safetensors.numpy import load_file
 
 from lethe.artefacts.typeset import NOTHING
+from lethe.files import read_provenance
 from lethe.record import read_records
 
 pytestmark = pytest.mark.workflow
@@ -23,6 +24,9 @@ CELLS = {
     *(("stripes", variant) for variant in ("base", "salun", "rg", "rgd", "rgd_400", "doco_first_upload", "destroyed")),
     *(("van_gogh", variant) for variant in ("base", "esd_x", "rgd")),
 }
+
+
+SWEPT = "rgd~retain_weight-0.5~truncation-0.1"
 
 
 def test_every_table_and_figure_is_made(finished):
@@ -101,7 +105,7 @@ def _seeds(folder: str, place: Path) -> list[int]:
 def test_every_unlearned_model_has_a_card_with_its_numbers(finished):
     cards = sorted((finished.path / "results/smoke").glob("*/*/*/seed*/model/README.md"))
     unlearned = {cell for cell in CELLS if cell[1] not in ("base", "destroyed")}
-    unlearned |= {("3", variant) for variant in ("salun", "graddiff", "rg", "rgd")}
+    unlearned |= {("3", variant) for variant in ("salun", "graddiff", "rg", "rgd", "rgd_nearest", SWEPT)}
     assert {(card.parts[-5], card.parts[-4]) for card in cards} == unlearned
     for card in cards:
         text = card.read_text()
@@ -174,7 +178,8 @@ def test_plain_snakemake_plans_the_miniature(fresh):
     assert sum(job.startswith("unlearn: rgd forgets digits") for job in planned) == 10
     assert sum(job.startswith("unlearn: rgd forgets shapes") for job in planned) == 2
     assert sum(job.startswith("retrained:") for job in planned) == 3
-    assert sum(job.startswith("sample: digits") for job in planned) == 10 * 5 + 3 + 2
+    # Five methods, retrained for three targets, two controls; Table 3; the points of Figure 6 that no row has.
+    assert sum(job.startswith("sample: digits") for job in planned) == 10 * 5 + 3 + 2 + 3 * 3 + 3 * 8
 
 
 def test_a_figure_is_asked_for_by_name(fresh):
@@ -182,6 +187,38 @@ def test_a_figure_is_asked_for_by_name(fresh):
     assert [job for job in planned if job.startswith("figure2")]
     assert not [job for job in planned if job.startswith(("sample", "judge", "table1", "measure"))]
     assert planned == fresh.planned("results/smoke/figures/figure2.pdf")
+
+
+def test_a_point_of_a_sweep_is_asked_for_by_its_path(fresh):
+    planned = fresh.planned(f"results/smoke/digits/3/{SWEPT}/seed0/records.csv")
+    assert f"unlearn: {SWEPT} forgets digits 3, seed 0" in planned
+    assert [job for job in planned if job.startswith("unlearn")] == [f"unlearn: {SWEPT} forgets digits 3, seed 0"]
+    other = SWEPT.replace("0.5", "0.7")
+    done = fresh.run("--dry-run", f"results/smoke/digits/3/{other}/seed0/records.csv", check=False)
+    assert done.returncode != 0
+    assert f"study digits has no variant '{other}'" in done.stdout + done.stderr
+    assert f"did you mean '{SWEPT}'" in done.stdout + done.stderr
+
+
+def test_table_3_learns_from_the_classes_that_figure_7_shows(finished):
+    place = finished.path / "results/smoke/digits"
+    with (place / "judge/similarity.csv").open() as stream:
+        near = {
+            row["other_name"] for row in csv.DictReader(stream) if row["class"] == "3" and row["rank"] in ("1", "2")
+        }
+    assert set(read_provenance(place / "3/sets/nearest/seed0.safetensors")["retain_images"]) == near
+    with (finished.path / "results/smoke/tables/table3.csv").open() as stream:
+        shown = {(row["variant"], row["metric"]): row for row in csv.DictReader(stream)}
+    records = read_records([place / f"3/{name}/seed0/records.csv" for name in ("rgd_nearest", "rgd")])
+    for record in records:
+        if record.metric in ("UA", "RA", "FD"):
+            assert float(shown[record.variant, record.metric]["value"]) == record.value
+    assert shown["rgd_nearest", "RA"]["published_value"] == "0.239"
+    with (finished.path / "results/smoke/figures/figure6.csv").open() as stream:
+        drawn = {row["retain_weight"]: float(row["FD"]) for row in csv.DictReader(stream)}
+    records += read_records([place / f"3/{SWEPT}/seed0/records.csv"])
+    measured = {record.variant: record.value for record in records if record.metric == "FD"}
+    assert drawn == {"0.5": measured[SWEPT], "5.0": measured["rgd"]}
 
 
 def test_report_holds_every_figure_with_its_caption(finished, tmp_path):

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from lethe.cli import command
 from lethe.config import Config, load_config
 from lethe.config.studies import Variant
+from lethe.config.sweeps import Sweep
 from lethe.errors import LetheError
 from lethe.files import write_text
 from lethe.settings.concept import Concept
@@ -48,7 +49,7 @@ def _group(settings: BaseModel, indent: int) -> list[str]:
 
 def _entry(name: str, value: Any, indent: int) -> list[str]:
     prefix = " " * indent
-    if isinstance(value, Variant):
+    if isinstance(value, Variant | Sweep):
         return [f"{prefix}{name}: {_flow(value.model_dump(mode='json', exclude_unset=True))}\n"]
     if isinstance(value, Concept):
         given = value.model_dump(mode="json", exclude_unset=True)
@@ -72,8 +73,10 @@ def _block(key: str, value: Any, indent: int) -> list[str]:
 
 
 def _fields_of(value: dict[str, Any], indent: int) -> list[str]:
-    """Rows and concepts are written with the keys they set, so what the keys mean stands above them."""
-    kind = next((kind for kind in (Variant, Concept) if any(isinstance(item, kind) for item in value.values())), None)
+    """Rows, sweeps and concepts are written with the keys they set, so what the keys mean stands above them."""
+    kind = next(
+        (kind for kind in (Variant, Sweep, Concept) if any(isinstance(item, kind) for item in value.values())), None
+    )
     if kind is None:
         return []
     lines = []

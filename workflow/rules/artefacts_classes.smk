@@ -171,3 +171,111 @@ rule samples:
         "python -m lethe.artefacts samples --cells {params.cells} --images {input.images}"
         " --titles {params.titles:q} --real {input.real} --target {params.target}"
         " --pdf {output.pdf} --png {output.png} > {log} 2>&1"
+
+
+rule figure7:
+    input:
+        code=code_of_artefact("figure7"),
+        similarity=plan.classes.plan.similarity_file,
+    output:
+        pdf=f"{plan.root}/figures/figure7.pdf",
+        png=report(
+            f"{plan.root}/figures/figure7.png",
+            caption="../report/figure7.rst",
+            category="Figures",
+            labels={"what": "Figure 7"},
+        ),
+    log:
+        f"{plan.root}/logs/figures/figure7.log",
+    benchmark:
+        f"{plan.root}/benchmarks/figures/figure7.jsonl"
+    localrule: True
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    message:
+        "figure7: {output.pdf}"
+    shell:
+        "python -m lethe.artefacts figure7 --similarity {input.similarity} --pdf {output.pdf} --png {output.png} > {log} 2>&1"
+
+
+if plan.classes.shown.table3:
+
+    rule table3:
+        input:
+            code=code_of_artefact("table3"),
+            records=plan.classes.table3_records,
+            similarity=plan.classes.plan.similarity_file,
+            published="workflow/published/paper_values.csv",
+        output:
+            csv=report(
+                f"{plan.root}/tables/table3.csv",
+                caption="../report/table3.rst",
+                category="Tables",
+                labels={"what": "Table 3"},
+            ),
+            markdown=f"{plan.root}/tables/table3.md",
+            tex=f"{plan.root}/tables/table3.tex",
+        log:
+            f"{plan.root}/logs/tables/table3.log",
+        benchmark:
+            f"{plan.root}/benchmarks/tables/table3.jsonl"
+        localrule: True
+        conda:
+            "../../envs/cpu.yaml"
+        threads: 1
+        resources:
+            mem_mb=1000,
+            runtime=10,
+        params:
+            pairs=[f"{near}:{balanced}" for near, balanced in plan.classes.shown.table3],
+            titles=plan.classes.table3_titles,
+            retain_images=plan.classes.retain_images,
+            study=plan.classes.shown.study,
+        message:
+            "table3: {output.markdown}"
+        shell:
+            "python -m lethe.artefacts table3 --records {input.records} --pairs {params.pairs} --titles {params.titles:q}"
+            " --similarity {input.similarity} --retain-images {params.retain_images} --published {input.published}"
+            " --study {params.study} --csv {output.csv} --markdown {output.markdown} --tex {output.tex} > {log} 2>&1"
+
+
+if plan.classes.shown.figure6:
+
+    rule figure6:
+        input:
+            code=code_of_artefact("figure6"),
+            records=plan.classes.figure6.records,
+        output:
+            pdf=f"{plan.root}/figures/figure6.pdf",
+            png=report(
+                f"{plan.root}/figures/figure6.png",
+                caption="../report/figure6.rst",
+                category="Figures",
+                labels={"what": "Figure 6"},
+            ),
+            csv=f"{plan.root}/figures/figure6.csv",
+        log:
+            f"{plan.root}/logs/figures/figure6.log",
+        benchmark:
+            f"{plan.root}/benchmarks/figures/figure6.jsonl"
+        localrule: True
+        conda:
+            "../../envs/cpu.yaml"
+        threads: 1
+        resources:
+            mem_mb=1000,
+            runtime=10,
+        params:
+            points=plan.classes.figure6.points,
+            titles=plan.classes.figure6.titles,
+            forgotten=plan.classes.shown.forgotten,
+        message:
+            "figure6: {output.pdf}"
+        shell:
+            "python -m lethe.artefacts figure6 --records {input.records} --points {params.points}"
+            " --titles {params.titles:q} --forgotten {params.forgotten}"
+            " --pdf {output.pdf} --png {output.png} --csv {output.csv} > {log} 2>&1"

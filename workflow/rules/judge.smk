@@ -1,4 +1,5 @@
-"""In: real images. Out: the judges, their held-out accuracy, and their raw outputs on real and on generated images."""
+"""In: real images. Out: the judges, their held-out accuracy, their raw outputs on real and on generated images, and which
+classes are near to each other."""
 
 
 rule judge_train:
@@ -59,6 +60,32 @@ rule judge_data:
     shell:
         "python -m lethe.judge class apply --judge {input.judge} --images {input.images} --output {output.judged}"
         " {params.job} > {log} 2>&1"
+
+
+rule similarity:
+    input:
+        code=lambda wildcards: plan.of(wildcards).similarity().code,
+        judged="results/{preset}/{study}/data/judged_train.safetensors",
+    output:
+        similarity=ensure("results/{preset}/{study}/judge/similarity.csv", non_empty=True),
+    log:
+        "results/{preset}/logs/{study}/similarity.log",
+    benchmark:
+        "results/{preset}/benchmarks/{study}/similarity.jsonl"
+    wildcard_constraints:
+        study=plan.studies_of("class"),
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        job=lambda wildcards: str(plan.of(wildcards).similarity()),
+    message:
+        "similarity: the classes of {wildcards.study}"
+    shell:
+        "python -m lethe.similarity --judged {input.judged} --output {output.similarity} {params.job} > {log} 2>&1"
 
 
 rule judge_images:

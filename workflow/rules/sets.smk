@@ -1,19 +1,21 @@
-"""In: training images (classes), or the base and a target's concept (text). Out: the forget set D_f and the retain set
-D_r of each target; for text also its prompts and their embeddings."""
+"""In: training images, for D_r of the nearest classes their similarity too (classes), or the base and a target's concept
+(text). Out: the forget set D_f and the retain set D_r of each target; for text also its prompts and their embeddings."""
 
 
 rule sets:
     input:
-        code=lambda wildcards: plan.of(wildcards).sets(wildcards.target, wildcards.seed).code,
+        code=lambda wildcards: plan.of(wildcards).sets(wildcards.target, wildcards.strategy, wildcards.seed).code,
         data="results/{preset}/{study}/data/train.safetensors",
+        similarity=lambda wildcards: plan.of(wildcards).similarity_inputs(wildcards.strategy),
     output:
-        sets=ensure("results/{preset}/{study}/{target}/sets/seed{seed}.safetensors", non_empty=True),
+        sets=ensure("results/{preset}/{study}/{target}/sets/{strategy}/seed{seed}.safetensors", non_empty=True),
     log:
-        "results/{preset}/logs/{study}/{target}/sets/seed{seed}.log",
+        "results/{preset}/logs/{study}/{target}/sets/{strategy}/seed{seed}.log",
     benchmark:
-        "results/{preset}/benchmarks/{study}/{target}/sets/seed{seed}.jsonl"
+        "results/{preset}/benchmarks/{study}/{target}/sets/{strategy}/seed{seed}.jsonl"
     wildcard_constraints:
         study=plan.studies_of("class"),
+        strategy="balanced|nearest",
     conda:
         "../../envs/cpu.yaml"
     threads: 1
@@ -21,11 +23,12 @@ rule sets:
         mem_mb=1000,
         runtime=10,
     params:
-        job=lambda wildcards: str(plan.of(wildcards).sets(wildcards.target, wildcards.seed)),
+        similarity=lambda wildcards, input: f"--similarity {input.similarity}" if input.get("similarity") else "",
+        job=lambda wildcards: str(plan.of(wildcards).sets(wildcards.target, wildcards.strategy, wildcards.seed)),
     message:
-        "sets: D_f and D_r for {wildcards.study} {wildcards.target}, seed {wildcards.seed}"
+        "sets: D_f and D_r for {wildcards.study} {wildcards.target}, {wildcards.strategy}, seed {wildcards.seed}"
     shell:
-        "python -m lethe.sets class --data {input.data} --output {output.sets} {params.job} > {log} 2>&1"
+        "python -m lethe.sets class --data {input.data} {params.similarity} --output {output.sets} {params.job} > {log} 2>&1"
 
 
 rule prompts:

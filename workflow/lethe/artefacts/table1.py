@@ -163,7 +163,7 @@ def as_table(
         for metric in METRICS:
             words = _shown(row.summary(metric.name))
             cells.append(Text(words, bold=row in contenders and words.split(" ")[0] == best[metric.name]))
-        body.append([*cells, *(_paper_cell(published, row.method, metric) for metric in METRICS if metric.published)])
+        body.append([*cells, *(paper_cell(published, row.method, metric) for metric in METRICS if metric.published)])
     controls = {metric.name: control_values(rows, metric.name) for metric in METRICS}
     measured = [values for values, _ in controls.values() if values]
     real = [Text(REAL, italic=True), Text(str(len(measured[0])) if measured else NOTHING)]
@@ -210,7 +210,7 @@ def _best(contenders: Sequence[Row], metric: Metric) -> str:
     return number(mean, decimals_of(mean))
 
 
-def _paper_cell(published: Mapping[tuple[str, str], Published], method: str, metric: Metric) -> Text:
+def paper_cell(published: Mapping[tuple[str, str], Published], method: str, metric: Metric) -> Text:
     paper = published.get((method, metric.published or ""))
     if paper is None:
         return Text(NOTHING)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
+from lethe.config.sweeps import Sweep, check_sweeps, rows_of_sweeps
 from lethe.errors import LetheError, nearest
 from lethe.methods import method_named, method_names
 from lethe.methods.method import Control, Kind, Method, settings_of
@@ -16,7 +19,7 @@ from lethe.settings.data import DataSettings
 from lethe.settings.judge import JudgeSettings, TextJudgeSettings
 from lethe.settings.measures import MeasureSettings, TextMeasureSettings
 from lethe.settings.sampling import SamplingSettings
-from lethe.settings.sets import SetsSettings
+from lethe.settings.sets import SetsSettings, SimilaritySettings
 from lethe.settings.text_base import TextBaseSettings
 from lethe.settings.text_data import TextDataSettings
 from lethe.settings.text_sampling import TextSamplingSettings
@@ -74,8 +77,21 @@ class StudyRows:
         """The targets of the study as the words that stand in paths."""
         raise NotImplementedError
 
+    def shared_settings(self) -> dict[str, Any]:
+        """What every row has that has such a setting and does not say otherwise."""
+        return self.unlearn.model_dump(exclude_none=True)
+
+    def swept(self) -> Mapping[str, Sweep]:
+        """The sweeps of the study, by name."""
+        return {}
+
+    @functools.cached_property
+    def rows(self) -> dict[str, Variant]:
+        """All rows that have cells: the variants, and what the sweeps add to them."""
+        return self.variants | rows_of_sweeps(self)
+
     def targets_of(self, variant: str) -> tuple[str, ...]:
-        own = self.variants[variant].targets
+        own = self.row(variant).targets
         return self.target_names() if own is None else tuple(map(str, own))
 
     def check_rows(self) -> None:
@@ -99,35 +115,42 @@ class StudyRows:
         raise ValueError(f"{where}: '{target}' is no target of the study; {nearest(str(target), self.target_names())}")
 
     def method(self, variant: str) -> Method | Control:
-        return method_named(self.variants[variant].method)
+        return method_named(self.row(variant).method)
 
     def method_settings(self, variant: str, target: str | None = None) -> Settings:
         """The settings of a row: the method's defaults, then what the study shares, then the row's own, then those for
         this target."""
-        chosen, method = self.variants[variant], self.method(variant)
+        return self.settings_of_row(f"variants.{variant}", self.row(variant), target)
+
+    def settings_of_row(self, place: str, chosen: Variant, target: str | None) -> Settings:
+        """The same for a row by itself; ``place`` is where the configuration has it, for the message."""
+        method = method_named(chosen.method)
         own = chosen.settings | {str(name): given for name, given in chosen.settings_for.items()}.get(str(target), {})
         try:
             settings = settings_of(method, self.kind)
         except LetheError as error:
-            raise ValueError(f"variants.{variant}.method: {error.problem}") from None
+            raise ValueError(f"{place}.method: {error.problem}") from None
         known = settings.model_fields
         for key in own:
             if key not in known:
                 choices = nearest(key, known) if known else "it has no settings"
-                raise ValueError(f"variants.{variant}.settings.{key}: {chosen.method} has no such setting; {choices}")
+                raise ValueError(f"{place}.settings.{key}: {chosen.method} has no such setting; {choices}")
         defective = isinstance(method, Method) and method.recipe(self.kind).has_released_defects
         if own.get("as_released") and not defective:
-            raise ValueError(f"variants.{variant}.settings.as_released: {chosen.method} has no defect to reproduce")
-        shared = {key: value for key, value in self.unlearn.model_dump(exclude_none=True).items() if key in known}
+            raise ValueError(f"{place}.settings.as_released: {chosen.method} has no defect to reproduce")
+        shared = {key: value for key, value in self.shared_settings().items() if key in known}
         try:
             return settings.model_validate(shared | own)
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(str(part) for part in first["loc"])
-            raise ValueError(f"variants.{variant}.settings.{key}: {first['msg']} (is {first['input']!r})") from None
+            raise ValueError(f"{place}.settings.{key}: {first['msg']} (is {first['input']!r})") from None
+
+    def row(self, name: str) -> Variant:
+        return self.variants.get(name) or self.rows[name]
 
     def title(self, variant: str) -> str:
-        return self.variants[variant].title or self.method(variant).card.title
+        return self.row(variant).title or self.method(variant).card.title
 
 
 class ClassStudy(Settings, StudyRows):
@@ -138,6 +161,10 @@ class ClassStudy(Settings, StudyRows):
     base: BaseSettings = Field(default_factory=BaseSettings, description="The model that is to forget.")
     judge: JudgeSettings = Field(default_factory=JudgeSettings, description="The classifier that judges images.")
     sets: SetsSettings = Field(default_factory=SetsSettings, description="D_f and D_r.")
+    similarity: SimilaritySettings = Field(
+        default_factory=SimilaritySettings,
+        description="Which classes are near: cosine of the means of the judge's features (Figure 7).",
+    )
     unlearn: UnlearnSettings = Field(default_factory=UnlearnSettings, description="What all methods share.")
     sampling: SamplingSettings = Field(default_factory=SamplingSettings, description="The image sets.")
     measures: MeasureSettings = Field(default_factory=MeasureSettings, description="Minimum sizes and intervals.")
@@ -145,8 +172,18 @@ class ClassStudy(Settings, StudyRows):
     seeds: Seeds = Field((0,), description="Training seeds: of D_r, batches and noise of the unlearning.")
     variants: dict[Name, Variant] = Field(description="The rows of the tables, by name, in their order.")
 
+    sweeps: dict[Name, Sweep] = Field(
+        default_factory=dict, description="Rows made again for every combination of some settings, by name."
+    )
+
     def target_names(self) -> tuple[str, ...]:
         return tuple(map(str, self.targets))
+
+    def shared_settings(self) -> dict[str, Any]:
+        return super().shared_settings() | {"strategy": self.sets.strategy}
+
+    def swept(self) -> Mapping[str, Sweep]:
+        return self.sweeps
 
     @model_validator(mode="after")
     def _rows_are_possible(self) -> ClassStudy:
@@ -155,6 +192,7 @@ class ClassStudy(Settings, StudyRows):
             if target not in range(classes):
                 raise ValueError(f"targets: {target} is no class of {self.data.source} (0 to {classes - 1})")
         self.check_rows()
+        check_sweeps(self)
         return self
 
 

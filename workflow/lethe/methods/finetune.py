@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lethe.methods.method import Card, Method, Recipe
 from lethe.objectives import denoise
-from lethe.settings.method import MethodSettings, Paired, TextMethodSettings
+from lethe.settings.method import ClassMethodSettings, Paired, TextMethodSettings
 
 
 class TextFinetuneSettings(TextMethodSettings, Paired):
@@ -20,6 +20,6 @@ METHOD = Method(
         licence="",
         differences=("RGD's paper does not state steps and learning rate; the defaults are those of its other rows.",),
     ),
-    classes=Recipe(settings=MethodSettings, retain=denoise),
+    classes=Recipe(settings=ClassMethodSettings, retain=denoise),
     text=Recipe(settings=TextFinetuneSettings, retain=denoise),
 )

@@ -6,8 +6,8 @@ from lethe.gradients import SUM
 from lethe.methods.method import Card, Method, Recipe
 from lethe.objectives import denoise, gated_ascent, truncated_ascent
 from lethe.settings.method import (
+    ClassMethodSettings,
     Gated,
-    MethodSettings,
     Paired,
     Retaining,
     RetainingAsScripted,
@@ -16,7 +16,7 @@ from lethe.settings.method import (
 )
 
 
-class GradDiffSettings(MethodSettings, Truncated, Retaining):
+class GradDiffSettings(ClassMethodSettings, Truncated, Retaining):
     """RGD's setting for CIFAR-10: alpha 0.1, lambda 5."""
 
 

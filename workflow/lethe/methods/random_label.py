@@ -8,10 +8,10 @@ from pydantic import Field
 
 from lethe.methods.method import Card, Method, Recipe
 from lethe.objectives import denoise, relabel, relabel_as_partner
-from lethe.settings.method import MethodSettings, PairedUniformly, Relabelled, Retaining, TextMethodSettings
+from lethe.settings.method import ClassMethodSettings, PairedUniformly, Relabelled, Retaining, TextMethodSettings
 
 
-class RandomLabelSettings(MethodSettings, Retaining, Relabelled):
+class RandomLabelSettings(ClassMethodSettings, Retaining, Relabelled):
     """SalUn's recipe for DDPM on CIFAR-10, without the mask."""
 
     steps: int = Field(1000, ge=1, description="Optimiser steps.")

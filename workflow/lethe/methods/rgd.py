@@ -7,8 +7,8 @@ from lethe.gradients import RESTRICTED
 from lethe.methods.method import Card, Method, Recipe
 from lethe.objectives import denoise, gated_ascent, truncated_ascent
 from lethe.settings.method import (
+    ClassMethodSettings,
     Gated,
-    MethodSettings,
     Paired,
     Retaining,
     RetainingAsScripted,
@@ -17,7 +17,7 @@ from lethe.settings.method import (
 )
 
 
-class RGDSettings(MethodSettings, Truncated, Retaining):
+class RGDSettings(ClassMethodSettings, Truncated, Retaining):
     """RGD's setting for CIFAR-10: alpha 0.1, lambda 5."""
 
 

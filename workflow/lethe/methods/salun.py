@@ -8,9 +8,9 @@ from lethe.masks import guided_saliency, saliency
 from lethe.methods.method import Card, Method, Recipe
 from lethe.objectives import denoise, relabel, relabel_as_partner
 from lethe.settings.method import (
+    ClassMethodSettings,
     GuidedMask,
     Masked,
-    MethodSettings,
     PairedUniformly,
     Relabelled,
     Retaining,
@@ -18,7 +18,7 @@ from lethe.settings.method import (
 )
 
 
-class SalunSettings(MethodSettings, Retaining, Relabelled, Masked):
+class SalunSettings(ClassMethodSettings, Retaining, Relabelled, Masked):
     """SalUn's recipe for DDPM on CIFAR-10."""
 
     steps: int = Field(1000, ge=1, description="Optimiser steps.")

@@ -11,8 +11,8 @@ from lethe.methods.method import Card, Method, Recipe
 from lethe.objectives import denoise, gated_ascent, truncated_ascent
 from lethe.settings.common import Settings
 from lethe.settings.method import (
+    ClassMethodSettings,
     Gated,
-    MethodSettings,
     Paired,
     Retaining,
     RetainingAsScripted,
@@ -33,7 +33,7 @@ class Ruled(Settings):
     )
 
 
-class TwoLossesSettings(MethodSettings, Truncated, Retaining, Ruled):
+class TwoLossesSettings(ClassMethodSettings, Truncated, Retaining, Ruled):
     """RGD's setting for CIFAR-10, with a rule."""
 
 

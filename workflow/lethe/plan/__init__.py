@@ -8,9 +8,11 @@ What depends on the kind of a study is in ``classes.py`` and ``text.py``, the ta
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from lethe.config import Config
+from lethe.config.sweeps import ROW_NAME
 from lethe.errors import LetheError, nearest
 from lethe.plan.artefacts_classes import ClassArtefactPlan
 from lethe.plan.artefacts_doco import DoCoArtefactPlan
@@ -46,10 +48,10 @@ class Plan:
 
     def cell_of(self, wildcards: Any) -> Cell:
         """The cell that a rule's wildcards name."""
-        variants = self.of(wildcards).study.variants
-        if wildcards.variant not in variants:
+        rows = self.of(wildcards).study.rows
+        if wildcards.variant not in rows:
             raise LetheError(
-                f"study {wildcards.study} has no variant '{wildcards.variant}'", nearest(wildcards.variant, variants)
+                f"study {wildcards.study} has no variant '{wildcards.variant}'", nearest(wildcards.variant, rows)
             )
         return Cell(wildcards.study, wildcards.target, wildcards.variant, wildcards.seed)
 
@@ -59,7 +61,12 @@ class Plan:
 
     def variants_made_by(self, stage: str) -> str:
         """A regular expression of the variants whose models the stage ``base`` or ``unlearn`` makes."""
-        return _any_of(name for plan in self.studies.values() for name in plan.variants_made_by(stage))
+        return _any_of(re.escape(name) for plan in self.studies.values() for name in plan.variants_made_by(stage))
+
+    @property
+    def variants(self) -> str:
+        """A regular expression of what a row can be called."""
+        return ROW_NAME
 
     @property
     def targets(self) -> str:

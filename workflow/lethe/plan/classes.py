@@ -24,12 +24,27 @@ class ClassPlan(StudyPlan):
         return shard_count(len(plan.seeds), settings.shard_images)
 
     def sets_files(self, cell: Cell) -> list[str]:
-        if isinstance(self.study.method(cell.variant), Control):
-            return []
-        return [f"{self.root}/{self.name}/{cell.target}/sets/seed{cell.seed}.safetensors"]
+        strategy = self.strategy_of(cell)
+        return [] if strategy is None else [f"{self._place}/{cell.target}/sets/{strategy}/seed{cell.seed}.safetensors"]
 
     def learned_from(self, cell: Cell) -> list[Job]:
-        return [self.sets(cell.target, cell.seed)] if self.sets_files(cell) else []
+        strategy = self.strategy_of(cell)
+        return [] if strategy is None else [self.sets(cell.target, strategy, cell.seed)]
+
+    def strategy_of(self, cell: Cell) -> str | None:
+        """How D_r is drawn that a cell learns from; None for a control."""
+        if isinstance(self.study.method(cell.variant), Control):
+            return None
+        settings = self.study.method_settings(cell.variant, cell.target)
+        return getattr(settings, "strategy", self.study.sets.strategy)
+
+    @property
+    def similarity_file(self) -> str:
+        return f"{self._place}/judge/similarity.csv"
+
+    def similarity_inputs(self, strategy: str) -> list[str]:
+        """What the drawing of D_r has to know of the classes."""
+        return [self.similarity_file] if strategy == "nearest" else []
 
     @functools.cache  # noqa: B019 - a plan lives as long as the process
     def judge(self) -> Job:
@@ -40,9 +55,15 @@ class ClassPlan(StudyPlan):
         return self.job("judge data", self._judge, self.on_device(""), self.judge(), self.data)
 
     @functools.cache  # noqa: B019
-    def sets(self, target: str, seed: str) -> Job:
-        options = f"{as_options(self.study.sets)} --target {target} --seed {seed}"
-        return self.job("sets", self._module("sets"), options, self.data)
+    def similarity(self) -> Job:
+        return self.job("similarity", ["lethe.similarity"], as_options(self.study.similarity), self.judged_data())
+
+    @functools.cache  # noqa: B019
+    def sets(self, target: str, strategy: str, seed: str) -> Job:
+        settings = self.study.sets.model_copy(update={"strategy": strategy})
+        options = f"{as_options(settings)} --target {target} --seed {seed}"
+        known = [self.similarity()] if self.similarity_inputs(strategy) else []
+        return self.job("sets", self._module("sets"), options, self.data, *known)
 
     @functools.cache  # noqa: B019
     def sample(self, cell: Cell) -> Job:
@@ -62,17 +83,26 @@ class ClassPlan(StudyPlan):
         return self.job("measure", self._module("measure"), f"{self.identity(cell)} {settings}", *inputs)
 
     @property
+    def _place(self) -> str:
+        return f"{self.root}/{self.name}"
+
+    @property
     def _judge(self) -> list[str]:
         return self._module("judge")
 
     def expected(self) -> dict[str, str]:
-        files, place = super().expected(), f"{self.root}/{self.name}"
+        files, place = super().expected(), self._place
         files[f"{place}/judge/judge.safetensors"] = self.judge().fingerprint
         for split in ("train", "test"):
             files[f"{place}/data/judged_{split}.safetensors"] = self.judged_data().fingerprint
+        shown = self.config.artefacts.classes
+        if shown is not None and shown.study == self.name:  # in Figure 7
+            files[self.similarity_file] = self.similarity().fingerprint
         for cell in self.cells():
-            for sets in self.sets_files(cell):
-                files[sets] = self.sets(cell.target, cell.seed).fingerprint
+            strategy = self.strategy_of(cell)
+            if strategy is not None:
+                files |= dict.fromkeys(self.sets_files(cell), self.sets(cell.target, strategy, cell.seed).fingerprint)
+                files |= dict.fromkeys(self.similarity_inputs(strategy), self.similarity().fingerprint)
             images = self.images_of(cell)
             files |= {shard: self.sample(images).fingerprint for shard in self.shards(cell)}
             files[f"{self.folder(images)}/judged.safetensors"] = self.judged(images).fingerprint

@@ -59,8 +59,8 @@ class StudyPlan:
     # Cells
 
     def cells(self, variants: Iterable[str] | None = None, targets: Iterable[str] | None = None) -> Iterator[Cell]:
-        """The cells that are measured, row by row: every target (and seed) of each variant."""
-        for variant in self.study.variants if variants is None else variants:
+        """The cells that are measured, row by row: every target (and seed) of each variant, those of sweeps too."""
+        for variant in self.study.rows if variants is None else variants:
             for target in self.study.targets_of(variant):
                 if targets is None or target in targets:
                     for seed in self.seeds_of(variant):
@@ -89,7 +89,7 @@ class StudyPlan:
 
     def variants_made_by(self, stage: str) -> list[str]:
         """The variants whose models the stage ``base`` or ``unlearn`` makes."""
-        methods = {name: self.study.method(name) for name in self.study.variants}
+        methods = {name: self.study.method(name) for name in self.study.rows}
         made_by = {name: m.made_by if isinstance(m, Control) else "unlearn" for name, m in methods.items()}
         return [name for name, maker in made_by.items() if maker == stage]
 
@@ -144,7 +144,7 @@ class StudyPlan:
         return f"{self.folder(cell)}/trajectory.csv"
 
     def method_of(self, cell: Cell) -> str:
-        return self.study.variants[cell.variant].method
+        return self.study.row(cell.variant).method
 
     def titled(self, variants: Iterable[str]) -> list[str]:
         return [f"{variant}={self.study.title(variant)}" for variant in variants]

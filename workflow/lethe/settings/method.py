@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from lethe.settings.common import Settings
+from lethe.settings.sets import RETAIN_STRATEGIES, RetainStrategy
 
 
 class MethodSettings(Settings):
@@ -20,6 +21,14 @@ class MethodSettings(Settings):
     )
     as_released: bool = Field(
         False, description="Reproduce the defects of the released code that the method's card lists."
+    )
+
+
+class ClassMethodSettings(MethodSettings):
+    """The same on classes, for a method that sees images of D_r."""
+
+    strategy: RetainStrategy = Field(
+        "balanced", description=f"How D_r is drawn, unless the study's sets.strategy says so: {RETAIN_STRATEGIES}."
     )
 
 

@@ -1,0 +1,249 @@
+"""Table 3 of the RGD paper for a study of ours: D_r of the two classes nearest to the target (Case 1) against as many
+images of all remaining classes (Case 2), with the paper's own numbers beside them. Writes csv, Markdown and LaTeX."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lethe.artefacts import typeset
+from lethe.artefacts.naming import title_of, titles_of
+from lethe.artefacts.paired import pair_named
+from lethe.artefacts.rows import DDOF, Row, check_one_judge, of_one_study, row_of
+from lethe.artefacts.table1 import METRICS, Published, add_table_outputs, paper_cell, read_published
+from lethe.artefacts.typeset import MINUS, NOTHING, Group, Table, Text, decimals_of, mean_and_std, number
+from lethe.errors import LetheError
+from lethe.files import write_rows, write_text
+from lethe.measures.summary import Paired, compare_paired
+from lethe.record import read_records
+from lethe.similarity import Similarity, read_similarity
+
+TITLE = "Table 3: D_r of the two nearest classes against balanced D_r"
+SHOWN = tuple(metric for metric in METRICS if metric.published)
+COLUMNS = (
+    *("study", "method", "title", "retain_set", "variant", "metric", "better", "value", "std", "ddof"),
+    *("confidence", "low", "high", "p_value", "n_targets", "n_seeds", "n_cells", "targets", "judge", "judge_sha256"),
+    *("features", "published_metric", "published_value", "published_std", "published_task", "published_is_comparable"),
+)
+
+
+class Case(NamedTuple):
+    """``words`` name it in the table, ``task`` is its name among the paper's values."""
+
+    strategy: str
+    words: str
+    task: str
+
+
+CASES = (
+    Case("nearest", "two nearest classes", "cifar10 plane,bird,dog; two_nearest_classes"),
+    Case("balanced", "balanced", "cifar10 plane,bird,dog; balanced"),
+)
+DIFFERENCE = f"balanced {MINUS} two nearest"
+PaperValues = Mapping[tuple[str, str], Published]
+
+
+class Compared(NamedTuple):
+    """One method's two rows, on the cells that both have, and the second minus the first by metric."""
+
+    nearest: Row
+    balanced: Row
+    difference: dict[str, Paired]
+
+
+def compare(nearest: Row, balanced: Row, confidence: float) -> Compared:
+    """LetheError where the rows are of two methods, or share no cell."""
+    if nearest.method != balanced.method:
+        raise LetheError(
+            f"{nearest.variant} is of {nearest.method}, {balanced.variant} of {balanced.method}",
+            "compare two rows of one method",
+        )
+    shared = set(nearest.cells) & set(balanced.cells)
+    if not shared:
+        raise LetheError(
+            f"{nearest.variant} and {balanced.variant} share no target and seed", "measure both on the same targets"
+        )
+    rows = [
+        dataclasses.replace(
+            row, records={name: {c: r for c, r in cells.items() if c in shared} for name, cells in row.records.items()}
+        )
+        for row in (nearest, balanced)
+    ]
+    difference = {
+        metric.name: compare_paired(
+            rows[1].values(metric.name), rows[0].values(metric.name), confidence, better=metric.better
+        )
+        for metric in SHOWN
+    }
+    return Compared(*rows, difference)
+
+
+def csv_rows(
+    study: str, compared: Sequence[Compared], titles: Mapping[str, str], paper: Sequence[PaperValues], confidence: float
+) -> list[dict[str, Any]]:
+    """For each method and metric both cases and their difference, in full precision."""
+    lines = []
+    for pair in compared:
+        for metric in SHOWN:
+            judged = next(iter(pair.balanced.records[metric.name].values()))
+            common = {
+                "study": study,
+                "method": pair.balanced.method,
+                "title": titles[pair.balanced.variant],
+                "metric": metric.name,
+                "better": metric.better,
+                "n_targets": len(pair.balanced.targets),
+                "n_seeds": len(pair.balanced.seeds),
+                "n_cells": len(pair.balanced.cells),
+                "targets": " ".join(pair.balanced.targets),
+                "judge": judged.judge,
+                "judge_sha256": judged.judge_sha256,
+                "features": judged.features,
+                "published_metric": metric.published,
+                "published_is_comparable": False,
+            }
+            published = [values.get((pair.balanced.method, metric.published)) for values in paper]
+            for case, row, value in zip(CASES, pair[:2], published, strict=True):
+                line = common | {"retain_set": case.strategy, "variant": row.variant}
+                summary = row.summary(metric.name)
+                line |= {"value": summary.mean, "std": summary.std, "ddof": summary.ddof}
+                if value is not None:
+                    line |= {"published_value": value.value, "published_std": value.std, "published_task": value.task}
+                lines.append(line)
+            found = pair.difference[metric.name]
+            line = common | {"retain_set": "balanced - nearest", "value": found.difference, "confidence": confidence}
+            line |= {"low": found.low, "high": found.high, "p_value": found.p_value}
+            lines.append(line | {"published_value": _published_difference(published)})
+    return lines
+
+
+def _published_difference(published: Sequence[Published | None]) -> float | None:
+    nearest, balanced = published
+    return None if nearest is None or balanced is None else balanced.value - nearest.value
+
+
+def as_table(
+    study: str,
+    compared: Sequence[Compared],
+    titles: Mapping[str, str],
+    paper: Sequence[PaperValues],
+    notes: Sequence[str],
+) -> Table:
+    return Table(
+        caption=f"Unlearning one class of {study} with a retain set of the two classes nearest to it, and with a "
+        "balanced one of the same size: mean ± standard deviation. Beside it the RGD paper's Table 3, which is not "
+        "comparable.",
+        label=f"tab:table3-{study}",
+        groups=[Group("", 3), Group(study, len(SHOWN)), Group("RGD paper: CIFAR-10, not comparable", len(SHOWN))],
+        columns=[
+            "Method",
+            "Retain set",
+            "n",
+            *(f"{metric.name} {metric.arrow}" for metric in SHOWN),
+            *(f"{metric.published} {metric.arrow}" for metric in SHOWN),
+        ],
+        blocks=[_block(pair, titles[pair.balanced.variant], paper) for pair in compared],
+        notes=notes,
+        left=2,
+        fitted=True,
+    )
+
+
+def _block(pair: Compared, title: str, paper: Sequence[PaperValues]) -> list[list[Text]]:
+    lines = []
+    for place, (case, row) in enumerate(zip(CASES, pair[:2], strict=True)):
+        cells = [Text(title), Text(case.words), Text(row.count)]
+        for metric in SHOWN:
+            summary = row.summary(metric.name)
+            cells.append(Text(mean_and_std(summary.mean, summary.std, decimals_of(summary.mean))))
+        lines.append([*cells, *(paper_cell(paper[place], row.method, metric) for metric in SHOWN)])
+    cells = [Text(title), Text(DIFFERENCE, italic=True), Text(_replicates(pair))]
+    cells += [Text(_with_interval(pair.difference[metric.name])) for metric in SHOWN]
+    for metric in SHOWN:
+        value = _published_difference([values.get((pair.balanced.method, metric.published)) for values in paper])
+        cells.append(Text(NOTHING if value is None else number(value, decimals_of(value))))
+    return [*lines, cells]
+
+
+def _replicates(pair: Compared) -> str:
+    found = next(iter(pair.difference.values()))
+    return f"{found.n} {found.unit}{'s' * (found.n > 1)}"
+
+
+def _with_interval(found: Paired) -> str:
+    digits = decimals_of(found.difference)
+    words = number(found.difference, digits)
+    if found.low is None or found.high is None:
+        return words
+    return f"{words} [{number(found.low, digits)}, {number(found.high, digits)}]"
+
+
+def notes_of(
+    study: str, compared: Sequence[Compared], similarity: Similarity, retain_images: int, confidence: float
+) -> list[str]:
+    rows = [row for pair in compared for row in pair[:2]]
+    every = [record for row in rows for cells in row.records.values() for record in cells.values()]
+    near = {target: similarity.near(int(target)) for row in rows for target in row.targets}
+    pairs = ", ".join(f"{similarity.names[int(t)]}: {_named(similarity, labels)}" for t, labels in near.items())
+    judge, digest = next(iter({(record.judge, record.judge_sha256[:12]) for record in every}))
+    smallest = min(found.n for pair in compared for found in pair.difference.values())
+    return [
+        f"D_r has {retain_images} images in either case. The two classes nearest to each target, by the cosine of the "
+        f"judge's mean features of real images (Figure 7): {pairs}.",
+        f"n: targets × seeds. ±: sample standard deviation (ddof {DDOF}) over these cells; none for one.",  # noqa: RUF001
+        f"Difference: mean over targets (each the mean of its seeds; with one target, over seeds) with its "
+        f"{100 * confidence:g} % interval, Student's t over so few. The smallest p that a sign-flip test of {smallest} "
+        f"could give is {2.0 ** (1 - smallest):.2g}; p-values are in the csv.",
+        f"Judge: {judge}, sha256 {digest}. FD: Fréchet distance in its features: "
+        f"{'; '.join(sorted({record.features for record in every if record.features}))}.",
+        "FD and RA say something only where the target is forgotten (UA).",
+        f"The paper's values are of plane, bird and dog of CIFAR-10 with Inception FID: not comparable with those of "
+        f"{study}. Its ± is over three classes, its ddof not stated; its differences carry no interval. Its balanced "
+        "case reads otherwise than its Table 1 of the same methods; with which settings is not stated.",
+    ]
+
+
+def _named(similarity: Similarity, labels: Sequence[int]) -> str:
+    return " and ".join(similarity.names[label] for label in labels)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    records = of_one_study(read_records(arguments.records), arguments.study)
+    titles = titles_of(arguments.titles, "--titles")
+    compared = []
+    for nearest, balanced in map(pair_named, arguments.pairs):
+        title_of(titles, balanced)
+        rows = [row_of(records, variant, SHOWN) for variant in (nearest, balanced)]
+        compared.append(compare(*rows, arguments.confidence))
+    check_one_judge([row for pair in compared for row in pair[:2]])
+    paper = [read_published(arguments.published, "table3", case.task) for case in CASES]
+    notes = notes_of(
+        arguments.study, compared, read_similarity(arguments.similarity), arguments.retain_images, arguments.confidence
+    )
+    table = as_table(arguments.study, compared, titles, paper, notes)
+    write_rows(arguments.csv, COLUMNS, csv_rows(arguments.study, compared, titles, paper, arguments.confidence))
+    write_text(arguments.markdown, typeset.as_markdown(table))
+    write_text(arguments.tex, typeset.as_latex(table))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--records", type=Path, nargs="+", required=True, metavar="CSV", help="record files")
+    parser.add_argument(
+        "--pairs", nargs="+", required=True, metavar="NEAREST:BALANCED", help="two rows of each method, in this order"
+    )
+    parser.add_argument(
+        "--titles",
+        nargs="+",
+        required=True,
+        metavar="NAME=TITLE",
+        help="titles of the balanced rows",
+    )
+    parser.add_argument("--similarity", type=Path, required=True, metavar="CSV", help="which classes are near")
+    parser.add_argument("--retain-images", type=int, required=True, help="images of D_r")
+    parser.add_argument("--confidence", type=float, default=0.95, help="confidence of the intervals [0.95]")
+    parser.add_argument("--published", type=Path, required=True, metavar="CSV", help="the paper's values")
+    parser.add_argument("--study", required=True, help="the study whose records are shown")
+    add_table_outputs(parser)
