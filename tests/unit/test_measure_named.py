@@ -111,6 +111,7 @@ def test_scores_are_with_the_concepts_name_or_the_neighbours(found, name):
         target, anchor = arrays["named"][own, 0], arrays["named"][own, 1]
         assert found[name, "CER"].value == pytest.approx(1 - np.mean(anchor < target))
         assert found[name, "CER"].n == own.sum()
+        assert "nearer to 'ring' than to the empty text" in found[name, "CER"].features
 
 
 @pytest.mark.parametrize("name", ["neighbour_bar", "neighbour_star"])

@@ -36,7 +36,8 @@ def named_metrics(
     elif "anchor" in judged.named:
         anchor = judged.named["anchor"]
         errors = clip_errors(cosines, anchor.cosine[chosen.images])
-        shared["features"] = f"1 - share of images nearer to '{name.text}' than to '{anchor.text}', cosine"
+        other = f"'{anchor.text}'" if anchor.text else "the empty text"
+        shared["features"] = f"1 - share of images nearer to '{name.text}' than to {other}, cosine"
         yield {"metric": "CER"} | shared | share_columns(errors, chosen, confidence)
 
 
