@@ -83,6 +83,7 @@ def columns_of(cosine: np.ndarray, most: int = _MOST_COLUMNS) -> np.ndarray:
 def draw(conflicts: Sequence[Conflict], titles: Mapping[str, str]) -> Figure:
     """A row of two panels for each cell: cosines over the steps, layer by layer, and the share of conflicting steps."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(TWO_COLUMNS, 0.45 + 1.75 * len(conflicts)), layout="constrained")
     grid = figure.subplots(len(conflicts), 2, squeeze=False, width_ratios=(4, 1))
@@ -108,6 +109,7 @@ def draw(conflicts: Sequence[Conflict], titles: Mapping[str, str]) -> Figure:
         right.set_ylim(size, 0)
         right.set_xlim(0, 1)
         right.axvline(0.5, color=GREY, linewidth=0.5, linestyle=(0, (2, 2)))
+        left.xaxis.set_major_locator(MaxNLocator(integer=True))
         _layers(left, right, conflict.layers)
     grid[-1, 0].set_xlabel("steps in which both gradients meet")
     grid[-1, 1].set_xlabel("share of steps in conflict")
