@@ -72,3 +72,8 @@ if plan.text is not None:
 if plan.laboratory is not None:
 
     include: "workflow/rules/artefacts_laboratory.smk"
+
+
+if plan.doco is not None:
+
+    include: "workflow/rules/artefacts_doco.smk"

@@ -23,6 +23,7 @@ ARTEFACTS = {
     "shapes": {
         *("table2", "table4", "table5", "table6", "table8", "cost"),
         *("figure1", "figure3", "figure4", "figure5", "figure8", "figure9", "threshold", "tradeoff_text"),
+        *("doco", "outside", "conflict"),
     },
     "shapes3": {"table7"},
 }

@@ -84,7 +84,8 @@ def test_a_concepts_words_rerun_its_target_only(made):
     planned = made.planned()
     assert {"prompts: shapes stripes", "embeddings: prompts of shapes stripes"} < set(planned)
     assert {job for job in planned if job.startswith("unlearn")} == {
-        f"unlearn: {variant} forgets shapes stripes, seed 0" for variant in ("salun", "rg", "rgd", "rgd_400")
+        f"unlearn: {variant} forgets shapes stripes, seed 0"
+        for variant in ("salun", "rg", "rgd", "rgd_400", "doco_first_upload")
     }
     artefacts = [job for job in planned if job.startswith(("table", "figure", "cost"))]
     assert artefacts
@@ -95,12 +96,14 @@ def test_a_concepts_words_rerun_its_target_only(made):
 def test_another_threshold_looks_at_no_image_again(made):
     made.edit(PRESET, lambda text: text.replace("threshold: 0.6", "threshold: 0.7", 1))
     controls = ["stripes base", "van_gogh base", "stripes destroyed"]
-    unlearned = ["van_gogh esd_x", "van_gogh rgd", *(f"stripes {name}" for name in ("salun", "rg", "rgd", "rgd_400"))]
+    of_stripes = ("salun", "rg", "rgd", "rgd_400", "doco_first_upload")
+    unlearned = ["van_gogh esd_x", "van_gogh rgd", *(f"stripes {name}" for name in of_stripes)]
     assert made.planned() == sorted(
         [
             *(f"measure: shapes {cell}, seed 0" for cell in controls + unlearned),
             *(f"card: shapes {cell}, seed 0" for cell in unlearned),
             *(f"table: results/smoke/tables/{name}.md" for name in ("table2", "table4", "table8")),
+            *(f"table: results/smoke/tables/{name}.md" for name in ("doco", "outside")),
             *(f"figure: results/smoke/figures/{name}.png" for name in ("figure4", "threshold", "tradeoff_text")),
         ]
     )

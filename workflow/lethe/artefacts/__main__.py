@@ -6,13 +6,16 @@ from __future__ import annotations
 import argparse
 
 from lethe.artefacts import (
+    conflict,
     cost,
+    doco,
     equal_steps,
     figure2,
     figure4,
     figure6,
     figure7,
     laboratory,
+    outside,
     paired,
     prompt_examples,
     prompt_grid,
@@ -52,6 +55,9 @@ _COMMANDS = {
     "figure6": figure6,
     "figure7": figure7,
     "threshold_curve": threshold_curve,
+    "doco": doco,
+    "outside": outside,
+    "conflict": conflict,
 }
 
 
