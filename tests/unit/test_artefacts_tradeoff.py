@@ -18,7 +18,7 @@ from scipy.stats import t as student
 
 from lethe.artefacts import tradeoff, tradeoff_text
 from lethe.artefacts.estimates import estimate
-from lethe.artefacts.spread import near_one, side_by_side
+from lethe.artefacts.spread import near_one, side_by_side, ticks_near_one
 from lethe.artefacts.style import _METHODS, looks_of
 from lethe.errors import LetheError
 from lethe.measures.summary import mean_interval
@@ -164,6 +164,10 @@ def test_the_axis_opens_near_one() -> None:
     assert places[0] == 0
     assert places == sorted(places)
     assert places[3] - places[2] > 0.3 * places[-1], "the last tenth has a third of it"
+    ticks = ticks_near_one(0.01, 0.09)
+    assert ticks[0] == (places[4], "1")
+    assert all(place == near_one(float(words), 0.01) for place, words in ticks)
+    assert all(high - low >= 0.09 * places[4] for (high, _), (low, _) in itertools.pairwise(ticks))
     assert places[4] - places[3] == pytest.approx(math.log10(2)), "one image of a hundred can be seen"
 
 
