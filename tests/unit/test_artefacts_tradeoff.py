@@ -21,6 +21,7 @@ from lethe.artefacts.estimates import estimate
 from lethe.artefacts.spread import near_one, side_by_side, ticks_near_one
 from lethe.artefacts.style import _METHODS, looks_of
 from lethe.errors import LetheError
+from lethe.gradients import RULES
 from lethe.measures.summary import mean_interval
 from lethe.record import Record, write_records
 
@@ -205,3 +206,8 @@ def test_no_two_methods_look_alike_and_a_reserve_takes_no_methods_colour() -> No
     looks = looks_of(names)
     assert len(set(looks.values())) == len(names)
     assert {looks["mine"].colour, looks["yours"].colour}.isdisjoint({looks["esd"].colour, looks["cagrad"].colour})
+
+
+def test_every_rule_has_a_look_of_its_own() -> None:
+    """A new method need not: it takes one of the reserve."""
+    assert RULES.keys() <= _METHODS.keys()
