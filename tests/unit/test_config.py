@@ -15,8 +15,8 @@ from lethe.errors import LetheError
 MINIATURE = yaml.safe_load((Path(__file__).parents[2] / "config.yaml").read_text())
 
 
-def changed(path: str, value: Any) -> dict[str, Any]:
-    values = copy.deepcopy(MINIATURE)
+def changed(path: str, value: Any, preset: dict[str, Any] = MINIATURE) -> dict[str, Any]:
+    values = copy.deepcopy(preset)
     owner = values
     *groups, last = path.split(".")
     for group in groups:
@@ -64,6 +64,26 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         ("artefacts.classes.figure2", "finetune", r"classes\.figure2: 'finetune' has no pair of gradients"),
         ("artefacts.classes.trajectory", ["base"], r"classes\.trajectory: 'base' has no pair of gradients"),
         ("artefacts.classes.shown_target", 5, r"shown_target: 5 is not a target of 'retrained'; choose one of 1, 3, 8"),
+        ("artefacts.classes.tradeoff", ["rgdd"], r"artefacts\.classes\.tradeoff: .* did you mean 'rgd'"),
+        ("artefacts.classes.equal_compute.to", "rgg", r"equal_compute\.to: study digits has no variant 'rgg'; .* 'rg'"),
+        ("artefacts.classes.equal_compute.to", "base", r"equal_compute\.to: 'base' is a control"),
+        ("artefacts.classes.equal_compute.row", {}, r"equal_compute\.row: there is no such key; did you mean 'rows'"),
+        (
+            "artefacts.classes.equal_compute.rows",
+            {"rgd": "rgd_eqal"},
+            r"no variant 'rgd_eqal'; did you mean 'rgd_equal'",
+        ),
+        (
+            "artefacts.classes.equal_compute.rows",
+            {"salun": "rgd_equal"},
+            r"rows\.salun: 'rgd_equal' is rgd, the row is sal",
+        ),
+        ("artefacts.classes.equal_compute.rows", {"rgd": "rgd"}, r"rows: each twin is a variant of its own"),
+        (
+            "studies.digits.variants.rg",
+            {"method": "rg", "targets": [3]},
+            r"rows\.rgd: 'rgd_equal' has the target 0, 'rg' has not",
+        ),
         ("studies.digits.kind", "txt", r"studies\.digits\.kind: say class or text"),
         (
             "studies.digits.variants.rgd",
@@ -113,6 +133,53 @@ def test_a_fault_in_a_text_study_is_named_with_its_remedy(path, value, message):
         value = MINIATURE["studies"]["shapes"]["targets"][value]
     with pytest.raises(LetheError, match=message):
         load_config(changed(path, value))
+
+
+DOCO = yaml.safe_load((Path(__file__).parents[2] / "workflow/presets/doco.yaml").read_text())
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("artefacts.doco.study", "shape", r"doco\.study: there is no study 'shape'; did you mean 'shapes'"),
+        ("artefacts.doco.rows", ["rgd"], r"doco\.rows: no row is the base"),
+        ("artefacts.doco.rows", ["base", "rgdd"], r"doco\.rows: .* no variant 'rgdd'; did you mean 'rgd'"),
+        ("artefacts.doco.rows", ["base", "doco_release"], r"doco\.compared: 'doco_first_upload' is not among"),
+        ("artefacts.doco.conflict", ["esd"], r"doco\.conflict: 'esd' has no pair of gradients"),
+        ("artefacts.doco.conflict", ["base"], r"doco\.conflict: 'base' has no pair of gradients"),
+        ("artefacts.doco.conflict_target", "rings", r"conflict_target: 'rings' is no target .*; did you mean 'ring'"),
+        ("artefacts.doco.conflict_target", None, r"conflict_target: the figure conflict shows it; name a target"),
+        (
+            "studies.shapes.variants.doco_release.targets",
+            ["van_gogh"],
+            r"conflict_target: ring is not a target of .doco_release",
+        ),
+        (
+            "studies.shapes.targets.stripes.anchor",
+            None,
+            r"variants\.concept_ablation: it learns from anchor prompts, but targets\.stripes has no anchor",
+        ),
+    ],
+)
+def test_a_fault_in_docos_experiments_is_named_with_its_remedy(path, value, message):
+    with pytest.raises(LetheError, match=message):
+        load_config(changed(path, value, DOCO))
+
+
+def test_docos_tables_need_something_to_show():
+    values = copy.deepcopy(DOCO)
+    study = values["studies"]["shapes"]
+    for concept in study["targets"].values():
+        for key in ("anchor", "anchor_sentences", "neighbours", "outside"):
+            concept.pop(key, None)
+    study["variants"] = {name: row for name, row in study["variants"].items() if name in ("base", "rgd")}
+    values["artefacts"]["doco"] = {"study": "shapes"}
+    with pytest.raises(LetheError, match="has an anchor, neighbours or sentences outside"):
+        load_config(values)
+    study["targets"]["stripes"]["anchor"] = ""
+    values["artefacts"]["doco"]["compared"] = ["rgd"]
+    with pytest.raises(LetheError, match=r"compared: no target has sentences outside"):
+        load_config(values)
 
 
 def test_all_faults_are_reported_at_once():

@@ -78,11 +78,11 @@ def columns(folder) -> dict[str, np.ndarray]:
     }
 
 
-def apply(folder: Path, images: str, output: Path, attributes: bool = True) -> None:
+def apply(folder: Path, images: str, output: Path, attributes: bool = True, more: str = "") -> None:
     judges = f"--alignment {folder}/alignment --detector {folder}/detector"
     judges += f" --attributes {folder}/attributes" if attributes else ""
     judges += f" --prompts {folder}/prompts.csv --device cpu"
-    run(f"apply {judges} --images {images} --output {output} --fingerprint g")
+    run(f"apply {judges} --images {images} --output {output} --fingerprint g {more}")
 
 
 def test_each_image_is_judged_with_its_own_prompt_by_every_judge(folder, prompts, columns, tmp_path):
@@ -134,6 +134,30 @@ def test_the_measures_read_what_the_judges_wrote(folder, columns, tmp_path):
     np.testing.assert_array_equal(seen.attributes, raw["attributes"][order])
     assert len(seen.found.score) == np.isin(raw["detection_image"], order).sum()
     assert seen.parts_of(["STRIPED_RING"]) == [SHAPES.index("ring")]
+
+
+def test_images_are_compared_with_every_name_that_is_given_and_features_are_kept(folder, columns, tmp_path):
+    write_arrays(tmp_path / "images", columns, {"stage": "sample"})
+    names = '--concept=striped --anchor= --neighbours={"neighbour_ring":"ring"}'
+    apply(folder, str(tmp_path / "images"), tmp_path / "judged", more=names)
+    apply(folder, str(tmp_path / "images"), tmp_path / "without")
+    judged, record = read_arrays(tmp_path / "judged")
+    without, bare = read_arrays(tmp_path / "without")
+    assert record["named"] == [["concept", "striped"], ["anchor", ""], ["neighbour_ring", "ring"]]
+    judge = load_alignment(folder / "alignment")[0]
+    for column, name in enumerate(("striped", "", "ring")):
+        expected = look(judge, columns["images"], [name] * IMAGES, columns["seeds"], CPU)[0]
+        np.testing.assert_allclose(judged["named"][:, column], expected, atol=1e-6)
+    features = look_at_attributes(load_classifier(folder / "attributes")[0], columns["images"], CPU)[0]
+    np.testing.assert_allclose(judged["features"], features, atol=1e-6)
+    assert bare == {name: value for name, value in record.items() if name != "named"}
+    assert without.keys() == judged.keys() - {"named"}
+    for name, array in without.items():
+        np.testing.assert_array_equal(array, judged[name])
+    seen, _ = read_judged(tmp_path / "judged", PromptImages(columns["seeds"][3:5], columns["rows"][3:5]))
+    assert seen.named["neighbour_ring"].text == "ring"
+    np.testing.assert_array_equal(seen.named["neighbour_ring"].cosine, judged["named"][3:5, 2])
+    np.testing.assert_array_equal(seen.features, judged["features"][3:5])
 
 
 def test_without_a_judge_of_attributes_there_are_none(folder, columns, tmp_path):

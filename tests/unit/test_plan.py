@@ -46,8 +46,11 @@ def test_the_base_is_sampled_once_for_all_classes():
     plan = plan_of().studies["digits"]
     sampled = [plan.images_of(cell) for cell in plan.cells()]
     assert sampled.count(Cell("digits", ANY, "base", "0")) == 10
-    # Two controls, retrained for three targets, five methods; then Table 3 and the points of Figure 6 that no row has.
-    assert len(set(sampled)) == 2 + 3 + 5 * 10 + 3 * 3 + 3 * 8
+    # Two controls, retrained for three targets; the methods; then the points of Figure 6 that no row has.
+    methods = {
+        name for name, row in plan.study.variants.items() if row.method not in ("base", "retrained", "destroyed")
+    }
+    assert len(set(sampled)) == 2 + 3 + sum(len(plan.study.targets_of(name)) for name in methods) + 3 * 8
 
 
 def test_the_base_is_sampled_once_for_each_concept():
@@ -202,3 +205,26 @@ def test_a_flow_has_a_folder_a_base_and_a_denoiser_of_its_own():
         assert "stable_diffusion" not in names
     assert "prompts3" in {path.stem for path in plan.embeddings("stripes").code}
     assert "results/miniature/tables/table7.csv" in plan_of().tables()
+
+
+def test_twins_are_rows_at_equal_compute_and_no_rows_of_their_own():
+    plan = plan_of().classes
+    assert "rgd_equal" not in plan.table1_rows
+    assert "rgd_equal" not in plan.tradeoff_rows
+    assert plan.equal.twins == ["rgd_equal"]
+    assert "results/miniature/digits/3/rgd_equal/seed0/cost.json" in plan.equal.costs
+    assert not [path for path in plan.equal.costs if "/base/" in path or "/destroyed/" in path]
+    words = plan.equal.options
+    assert words[words.index("--twins") + 1] == "rgd=rgd_equal"
+    table2 = plan_of().text.alignment_tables["table2"]
+    assert "results/miniature/shapes/stripes/esd_equal/seed0/records.csv" in table2.records
+    assert len(table2.records) == len(set(table2.records))
+    assert not [word for word in table2.options if word.startswith("esd_equal=")]
+
+
+def test_without_twins_a_table_reads_no_costs():
+    values = copy.deepcopy(MINIATURE)
+    values["artefacts"]["classes"]["equal_compute"] = None
+    plan = Plan(load_config(values)).classes
+    assert plan.equal == ([], [], [])
+    assert "rgd_equal" in plan.table1_rows

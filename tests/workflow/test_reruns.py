@@ -18,6 +18,7 @@ SALUN = [
     "measure: digits 3 salun, seed 0",
     "sample: digits 3 salun, seed 0, shard 0000",
     "table1: results/smoke/tables/table1.md",
+    "tradeoff: results/smoke/figures/tradeoff.pdf",
     "unlearn: salun forgets digits 3, seed 0",
 ]
 SALUN_OF_BOTH = sorted(
@@ -26,6 +27,7 @@ SALUN_OF_BOTH = sorted(
         "card: shapes stripes salun, seed 0",
         "cost: results/smoke/tables/cost.md",
         *(f"figure: results/smoke/figures/{name}.png" for name in ("figure1", "figure3", "figure4", "threshold")),
+        "figure: results/smoke/figures/tradeoff_text.png",
         "judge: shapes stripes salun, seed 0",
         "measure: shapes stripes salun, seed 0",
         "sample: shapes stripes salun, seed 0, shard 0000",
@@ -82,7 +84,8 @@ def test_a_concepts_words_rerun_its_target_only(made):
     planned = made.planned()
     assert {"prompts: shapes stripes", "embeddings: prompts of shapes stripes"} < set(planned)
     assert {job for job in planned if job.startswith("unlearn")} == {
-        f"unlearn: {variant} forgets shapes stripes, seed 0" for variant in ("salun", "rg", "rgd", "rgd_400")
+        f"unlearn: {variant} forgets shapes stripes, seed 0"
+        for variant in ("salun", "rg", "rgd", "rgd_400", "doco_first_upload")
     }
     artefacts = [job for job in planned if job.startswith(("table", "figure", "cost"))]
     assert artefacts
@@ -93,13 +96,15 @@ def test_a_concepts_words_rerun_its_target_only(made):
 def test_another_threshold_looks_at_no_image_again(made):
     made.edit(PRESET, lambda text: text.replace("threshold: 0.6", "threshold: 0.7", 1))
     controls = ["stripes base", "van_gogh base", "stripes destroyed"]
-    unlearned = ["van_gogh esd_x", "van_gogh rgd", *(f"stripes {name}" for name in ("salun", "rg", "rgd", "rgd_400"))]
+    of_stripes = ("salun", "rg", "rgd", "rgd_400", "doco_first_upload")
+    unlearned = ["van_gogh esd_x", "van_gogh rgd", *(f"stripes {name}" for name in of_stripes)]
     assert made.planned() == sorted(
         [
             *(f"measure: shapes {cell}, seed 0" for cell in controls + unlearned),
             *(f"card: shapes {cell}, seed 0" for cell in unlearned),
             *(f"table: results/smoke/tables/{name}.md" for name in ("table2", "table4", "table8")),
-            *(f"figure: results/smoke/figures/{name}.png" for name in ("figure4", "threshold")),
+            *(f"table: results/smoke/tables/{name}.md" for name in ("doco", "outside")),
+            *(f"figure: results/smoke/figures/{name}.png" for name in ("figure4", "threshold", "tradeoff_text")),
         ]
     )
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.workflow
 
 # The text study's cells: target and variant.
 CELLS = {
-    *(("stripes", variant) for variant in ("base", "salun", "rg", "rgd", "rgd_400", "destroyed")),
+    *(("stripes", variant) for variant in ("base", "salun", "rg", "rgd", "rgd_400", "doco_first_upload", "destroyed")),
     *(("van_gogh", variant) for variant in ("base", "esd_x", "rgd")),
 }
 
@@ -84,13 +84,17 @@ def test_records_of_a_text_study_carry_their_protocol(finished):
 
 
 def test_no_image_is_both_learned_from_and_measured(finished):
-    for target, strategies in (("stripes", ("diversified", "uniform")), ("van_gogh", ("diversified",))):
+    for target, strategies, images in (
+        # Stripes have other phrasings and a neighbour, and anchor images besides.
+        ("stripes", ("diversified", "uniform", "anchored"), 28 + 8 + 8 + 4),
+        ("van_gogh", ("diversified",), 16 + 8),
+    ):
         place = finished.path / "results/smoke/shapes" / target
         measured = {cell: _seeds(f"{cell[1]}/seed0/images", place) for cell in CELLS if cell[0] == target}
         learned = [_seeds(f"sets/{strategy}", place) for strategy in strategies]
         assert len({tuple(seeds) for seeds in measured.values()}) == 1, "models are compared image by image"
         seeds = sum(learned, next(iter(measured.values())))
-        assert len(seeds) == 16 + 8 * len(strategies) == len(set(seeds))
+        assert len(seeds) == images == len(set(seeds))
 
 
 def _seeds(folder: str, place: Path) -> list[int]:
@@ -101,7 +105,7 @@ def _seeds(folder: str, place: Path) -> list[int]:
 def test_every_unlearned_model_has_a_card_with_its_numbers(finished):
     cards = sorted((finished.path / "results/smoke").glob("*/*/*/seed*/model/README.md"))
     unlearned = {cell for cell in CELLS if cell[1] not in ("base", "destroyed")}
-    unlearned |= {("3", variant) for variant in ("salun", "graddiff", "rg", "rgd", "rgd_nearest", SWEPT)}
+    unlearned |= {("3", variant) for variant in ("salun", "graddiff", "rg", "rgd", "rgd_equal", "rgd_nearest", SWEPT)}
     assert {(card.parts[-5], card.parts[-4]) for card in cards} == unlearned
     for card in cards:
         text = card.read_text()
@@ -115,7 +119,16 @@ def test_table2_has_a_dash_where_a_variant_has_no_such_target(finished):
         assert {(row["target"], row["variant"]) for row in csv.DictReader(stream) if row["mean"]} == CELLS
     lines = [re.findall(r"[^|]+", line) for line in (place / "table2.md").read_text().splitlines() if line[:1] == "|"]
     rows = {cells[0].strip(" *"): [cell.strip() for cell in cells[2:]] for cells in lines[3:]}
-    assert list(rows) == ["Base", "ESD-x", "SalUn", "RG (uniform)", "RGD", "RGD 400", "Destroyed"]
+    assert list(rows) == [
+        "Base",
+        "ESD-x",
+        "SalUn",
+        "RG (uniform)",
+        "RGD",
+        "RGD 400",
+        "DoCo (first upload)",
+        "Destroyed",
+    ]
     # For each target: AS of ours on two sets, of the paper's on two, then what is left of the concept and of the rest.
     for target, first in (("stripes", 0), ("van_gogh", 6)):
         for variant, title in (("base", "Base"), ("esd_x", "ESD-x"), ("salun", "SalUn"), ("rgd", "RGD")):
@@ -125,12 +138,33 @@ def test_table2_has_a_dash_where_a_variant_has_no_such_target(finished):
             assert is_measured[0] or ours == [NOTHING] * 4
 
 
+def test_docos_tables_show_its_rows_with_what_others_report(finished):
+    place = finished.path / "results/smoke"
+    with (place / "tables/doco.csv").open() as stream:
+        cells = {(row["variant"], row["prompts"], row["metric"]): float(row["mean"]) for row in csv.DictReader(stream)}
+    records = read_records([place / "shapes/stripes/doco_first_upload/seed0/records.csv"])
+    values = {(record.prompts, record.metric): record.value for record in records}
+    for prompts, metric in (("forget_test", "CS"), ("forget_test", "CER"), ("neighbour_dots", "FD_to_base")):
+        assert cells["doco_first_upload", prompts, metric] == values[prompts, metric]
+    assert cells["base", "neighbour_dots", "FD_to_base"] == pytest.approx(0, abs=1e-6)
+    assert "Reported by CASteer" in (place / "tables/doco.md").read_text()
+    with (place / "tables/outside.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    shown = {(row["variant"], row["quantity"], row["prompts"]): row for row in rows if not row["against"]}
+    found = float(shown["doco_first_upload", "AS", "retain_outside"]["value"])
+    assert found == pytest.approx(values["retain_outside", "AS"], rel=1e-9)
+    assert {row["against"] for row in rows if row["against"]} == {"base"}
+
+
 def test_table_has_a_row_for_each_variant_and_the_papers_values(finished):
     with (finished.path / "results/smoke/tables/table1.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     cells = {(row["variant"], row["metric"]): row for row in rows}
     assert {(name, "RA") for name in ("base", "salun", "rgd", "destroyed")} <= cells.keys()
     assert "0.771" in cells["rgd", "RA"].values(), "the paper's RA of RGD stands beside ours"
+    equal = {row["variant"]: float(row["compute"]) for row in rows if row["at"] == "at equal compute"}
+    assert equal.keys() == {"graddiff", "rg", "rgd_equal"}
+    assert max(equal.values()) - min(equal.values()) <= float(cells["rgd", "RA"]["compute"]) / 10, "a step of RGD"
 
 
 def test_a_second_run_plans_nothing(finished):
@@ -147,8 +181,8 @@ def test_plain_snakemake_plans_the_miniature(fresh):
     assert sum(job.startswith("unlearn: rgd forgets digits") for job in planned) == 10
     assert sum(job.startswith("unlearn: rgd forgets shapes") for job in planned) == 2
     assert sum(job.startswith("retrained:") for job in planned) == 3
-    # Five methods, retrained for three targets, two controls; Table 3; the points of Figure 6 that no row has.
-    assert sum(job.startswith("sample: digits") for job in planned) == 10 * 5 + 3 + 2 + 3 * 3 + 3 * 8
+    # Five methods and a twin, retrained for three targets, two controls; Table 3; points of Figure 6 that no row has.
+    assert sum(job.startswith("sample: digits") for job in planned) == 10 * 6 + 3 + 2 + 3 * 3 + 3 * 8
 
 
 def test_a_figure_is_asked_for_by_name(fresh):

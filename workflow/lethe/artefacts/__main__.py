@@ -6,11 +6,16 @@ from __future__ import annotations
 import argparse
 
 from lethe.artefacts import (
+    conflict,
     cost,
+    doco,
+    equal_steps,
     figure2,
     figure4,
     figure6,
     figure7,
+    laboratory,
+    outside,
     paired,
     prompt_examples,
     prompt_grid,
@@ -22,6 +27,8 @@ from lethe.artefacts import (
     table7,
     table8,
     threshold_curve,
+    tradeoff,
+    tradeoff_text,
     trajectory,
 )
 from lethe.cli import command
@@ -34,16 +41,23 @@ _COMMANDS = {
     "table7": table7,
     "table8": table8,
     "cost": cost,
+    "equal_steps": equal_steps,
     "paired": paired,
     "prompt_examples": prompt_examples,
+    "laboratory": laboratory,
     "figure2": figure2,
     "trajectory": trajectory,
+    "tradeoff": tradeoff,
+    "tradeoff_text": tradeoff_text,
     "samples": samples,
     "prompt_grid": prompt_grid,
     "figure4": figure4,
     "figure6": figure6,
     "figure7": figure7,
     "threshold_curve": threshold_curve,
+    "doco": doco,
+    "outside": outside,
+    "conflict": conflict,
 }
 
 

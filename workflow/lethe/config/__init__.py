@@ -11,6 +11,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from lethe.config.shown import study_named
 from lethe.config.shown_classes import ClassArtefacts
+from lethe.config.shown_doco import DoCoArtefacts
+from lethe.config.shown_laboratory import LaboratoryArtefacts
 from lethe.config.shown_text import TextArtefacts
 from lethe.config.studies import BASES, ClassStudy, Name, Study, TextStudy
 from lethe.errors import LetheError, nearest
@@ -36,6 +38,8 @@ class Artefacts(Settings):
 
     classes: ClassArtefacts | None = Field(None, description="Those of a class study.")
     text: TextArtefacts | None = Field(None, description="Those of a text study.")
+    laboratory: LaboratoryArtefacts | None = Field(None, description="The gradient-rule laboratory.")
+    doco: DoCoArtefacts | None = Field(None, description="Those of DoCo's experiments, in a text study.")
 
 
 class Config(Settings):
@@ -59,7 +63,7 @@ class Config(Settings):
 
     @model_validator(mode="after")
     def _artefacts_show_what_there_is(self) -> Config:
-        for shown in (self.artefacts.classes, self.artefacts.text):
+        for shown in (self.artefacts.classes, self.artefacts.text, self.artefacts.laboratory, self.artefacts.doco):
             if shown is not None:
                 shown.check(self.studies)
         return self

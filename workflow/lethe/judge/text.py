@@ -22,7 +22,7 @@ from lethe.judges.classifier import load_classifier, look, predicted
 from lethe.judges.classifier_training import train_classifier
 from lethe.judges.pictures import Examples
 from lethe.prompts import read_prompts
-from lethe.settings.judge import AlignmentSettings, AttributeSettings, DetectorSettings
+from lethe.settings.judge import AlignmentSettings, AttributeSettings, DetectorSettings, NamedConcepts
 from lethe.settings.options import add_options, from_options
 from lethe.training import use_threads
 
@@ -126,9 +126,13 @@ def apply(arguments: argparse.Namespace) -> None:
         **{f"detection_{name}": column for name, column in found._asdict().items()},
     }
     record: dict[str, Any] = {"parts": list(detector.parts), "smallest_score": SMALLEST_SCORE, "judges": judges}
+    if names := from_options(NamedConcepts, arguments).texts():
+        outputs["named"] = alignment.compare_with_names(aligned, images, list(names.values()), device)
+        record["named"] = [list(name) for name in names.items()]
     if arguments.attributes is not None:
         classifier, judged_by = load_classifier(arguments.attributes)
-        outputs["attributes"] = predicted(classifier, look(classifier, images, device)[1])
+        features, logits = look(classifier, images, device)
+        outputs |= {"attributes": predicted(classifier, logits), "features": features.numpy()}
         record["heads"] = judged_by["heads"]
         judges["attributes"] = _judge(judged_by["judge"], arguments.attributes)
     record |= {"stage": "judge apply", "fingerprint": arguments.fingerprint, "images": made}
@@ -172,4 +176,5 @@ def parser() -> argparse.ArgumentParser:
     applying.add_argument("--prompts", type=Path, required=True, help="prompts.csv of the target")
     applying.add_argument("--images", type=Path, nargs="+", required=True, help="image files: shards of one set")
     applying.add_argument("--output", type=Path, required=True, help="safetensors file to write")
+    add_options(applying, NamedConcepts)
     return parser

@@ -99,6 +99,16 @@ def look(
     return torch.cat(cosines[0]).numpy(), torch.cat(cosines[1]).numpy()
 
 
+def compare_with_names(
+    alignment: Alignment, images: np.ndarray, names: Sequence[str], device: torch.device, batch: int = 256
+) -> np.ndarray:
+    """Cosines (N, K) float32 of uint8 images (N, 3, H, W) with each of K names, by the evaluation transform."""
+    wanted = alignment.embed_texts(names, device).T
+    parts = [images[start : start + batch] for start in range(0, len(images), batch)]
+    seen = [(alignment.embed_pictures(alignment.pictures(part), device) @ wanted).float().cpu() for part in parts]
+    return torch.cat(seen).numpy()
+
+
 def save_alignment(folder: Path, alignment: Alignment, provenance: dict[str, Any]) -> None:
     """Write the folder that ``open_clip.create_model_and_transforms("local-dir:FOLDER")`` reads."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in alignment.model.state_dict().items()}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,13 +22,22 @@ _ARRAYS = (
 _PROVENANCE = ("judges", "parts", "smallest_score", "images")
 
 
+class Named(NamedTuple):
+    """A name and the cosine (N,) of each image with it."""
+
+    text: str
+    cosine: np.ndarray
+
+
 @dataclass(frozen=True)
 class Judged:
     """What the judges say of N images, in the order of a plan.
 
     ``similarity`` and ``similarity_as_released`` (N,) are cosines with the image's own prompt, under the evaluation and
     under the training transform. ``attributes`` (N, A) is None where the study has no attribute judge; ``heads`` names
-    its columns and their classes, ``parts`` the detector's parts.
+    its columns and their classes, ``parts`` the detector's parts. ``features`` (N, d) are the attribute judge's.
+    ``named`` are the cosines with names, by what they are the names of: concept, anchor, a neighbour's prompt set;
+    empty where no names were given.
     """
 
     similarity: np.ndarray
@@ -37,6 +46,8 @@ class Judged:
     parts: Sequence[str]
     attributes: np.ndarray | None
     heads: Heads
+    features: np.ndarray | None
+    named: Mapping[str, Named]
 
     def parts_of(self, names: Sequence[str]) -> list[int]:
         """The numbers of the parts ``names``; of all parts for no name."""
@@ -61,6 +72,11 @@ def read_judged(path: Path, plan: PromptImages) -> tuple[Judged, dict[str, Any]]
         parts=made["parts"],
         attributes=arrays["attributes"][chosen] if "attributes" in arrays else None,
         heads=dict(made.get("heads", ())),
+        features=arrays["features"][chosen] if "features" in arrays else None,
+        named={
+            name: Named(text, arrays["named"][chosen, column])
+            for column, (name, text) in enumerate(made.get("named", ()))
+        },
     )
     return judged, made
 

@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import Any
 
 from lethe.errors import LetheError
 from lethe.files import write_rows
-from lethe.measure import add_cell, cell_of, rate_columns
+from lethe.measure import add_cell, cell_of
 from lethe.measure.judged import Judged, read_judged
+from lethe.measure.named import named_metrics
+from lethe.measure.prompt_sets import PromptSet, estimate_columns, prompt_sets, share_columns
 from lethe.measures.alignment import alignment_difference, alignment_score
 from lethe.measures.attributes import kept, recognised
-from lethe.measures.bootstrap import Estimate, Resampled
 from lethe.measures.detections import count_by_part, threshold_curve
-from lethe.measures.rates import wilson
-from lethe.prompt_images import PromptImages, prompt_images
-from lethe.prompts import PromptRow, read_prompts
-from lethe.randomness import derived_seed
+from lethe.prompt_images import prompt_images
+from lethe.prompts import read_prompts
 from lethe.record import Record, write_records
 from lethe.settings.common import Settings
 from lethe.settings.measures import ConceptSeen, TextMeasureSettings
 from lethe.settings.options import add_options, from_options
 from lethe.settings.text_sampling import TextSamplingSettings
 
-SETS = ("retain_train", "retain_test", "forget_train", "forget_test")
 CURVE = ("prompts", "threshold", "detections", "detected")
 
 
@@ -36,36 +32,6 @@ class _Options(Settings):
 
     sampling: TextSamplingSettings = TextSamplingSettings()
     concept: ConceptSeen = ConceptSeen()
-
-
-class PromptSet(NamedTuple):
-    """K images of one prompt set: their places in the plan (K,), seeds (K,), what their prompts expect, and resamples
-    of the prompts."""
-
-    name: str
-    images: np.ndarray
-    seeds: np.ndarray
-    expects: list[dict[str, str]]
-    resampled: Resampled
-
-
-def prompt_sets(plan: PromptImages, prompts: Sequence[PromptRow], settings: TextMeasureSettings) -> Iterator[PromptSet]:
-    """The sets that have images, in the order of SETS; LetheError for one with too few prompts."""
-    set_of = np.array([prompts[row].set for row in plan.rows])
-    for name in SETS:
-        images = np.flatnonzero(set_of == name)
-        if not images.size:
-            continue
-        rows = plan.rows[images]
-        count = len(np.unique(rows))
-        if count < settings.minimum_prompts:
-            raise LetheError(
-                f"{name}: images of {count} prompts, fewer than minimum_prompts = {settings.minimum_prompts}",
-                "draw more (sampling: train_prompts; concept: train_pairs, test_pairs), or lower minimum_prompts",
-            )
-        seed = derived_seed(settings.bootstrap_seed, "bootstrap", name)
-        resampled = Resampled(rows, draws=settings.draws, seed=seed)
-        yield PromptSet(name, images, plan.seeds[images], [prompts[row].expects for row in rows], resampled)
 
 
 def measure(
@@ -86,6 +52,7 @@ def measure(
             *_alignment(judged, base, chosen, settings),
             *_detections(judged, chosen, settings, concept),
             *_attributes(judged, chosen, settings, concept),
+            *named_metrics(judged, judged if base is None else base, chosen, settings, concept),
         )
     ]
 
@@ -96,13 +63,15 @@ def _alignment(
     images, prompts, confidence = chosen.images, chosen.resampled, settings.confidence
     shared = {"judged by": "alignment", "features": "cosine, evaluation transform"}
     score = alignment_score(judged.similarity[images], prompts, confidence)
-    yield {"metric": "AS"} | shared | _estimated(score, confidence)
+    yield {"metric": "AS"} | shared | estimate_columns(score, confidence)
     if base is not None:
         difference = alignment_difference(judged.similarity[images], base.similarity[images], prompts, confidence)
-        columns = _estimated(difference, confidence) | {"reference": "the base's images of the same prompts and seeds"}
+        columns = estimate_columns(difference, confidence) | {
+            "reference": "the base's images of the same prompts and seeds"
+        }
         yield {"metric": "AS_difference"} | shared | columns
     released = alignment_score(judged.similarity_as_released[images], prompts, confidence)
-    columns = {"features": "cosine, training transform"} | _estimated(released, confidence)
+    columns = {"features": "cosine, training transform"} | estimate_columns(released, confidence)
     yield {"metric": "AS_as_released"} | shared | columns
 
 
@@ -115,11 +84,15 @@ def _detections(
     above = f"score > {settings.threshold:g}"
     together = {"judged by": "detector", "features": f"{above}, {' '.join(names)}"}
     total = chosen.resampled.total(counts.sum(axis=1), confidence)
-    yield {"metric": "detections"} | together | _estimated(total, confidence)
+    yield {"metric": "detections"} | together | estimate_columns(total, confidence)
     for name, count in zip(names, counts.T, strict=True):
         columns = {"judged by": "detector", "features": above}
-        yield {"metric": f"count:{name}"} | columns | _estimated(chosen.resampled.total(count, confidence), confidence)
-    yield {"metric": "detected"} | together | _share(counts.any(axis=1), chosen, confidence)
+        yield (
+            {"metric": f"count:{name}"}
+            | columns
+            | estimate_columns(chosen.resampled.total(count, confidence), confidence)
+        )
+    yield {"metric": "detected"} | together | share_columns(counts.any(axis=1), chosen, confidence)
 
 
 def _attributes(
@@ -136,32 +109,11 @@ def _attributes(
     shared = {"judged by": "attributes"}
     for dimension, right in kept(attributes, judged.heads, chosen.expects).items():
         columns = {"metric": f"kept:{dimension}", "features": "as the prompt says"}
-        yield shared | columns | _share(right, chosen, settings.confidence)
+        yield shared | columns | share_columns(right, chosen, settings.confidence)
     if concept.attribute:
         seen = recognised(attributes, judged.heads, concept.attribute)
         columns = {"metric": "recognised", "features": concept.attribute}
-        yield shared | columns | _share(seen, chosen, settings.confidence)
-
-
-def _share(mask: np.ndarray, chosen: PromptSet, confidence: float) -> dict[str, Any]:
-    columns = rate_columns(wilson(int(np.count_nonzero(mask)), mask.size, confidence), confidence)
-    if mask.size > chosen.resampled.count:
-        columns["interval"] += ", images of one prompt taken as independent"
-    return columns
-
-
-def _estimated(estimate: Estimate, confidence: float) -> dict[str, Any]:
-    has_interval = estimate.low is not None
-    return {
-        "value": estimate.value,
-        "low": estimate.low,
-        "high": estimate.high,
-        "interval": f"BCa bootstrap {100 * confidence:g} % over {estimate.clusters} prompts" if has_interval else "",
-        "n": estimate.n,
-        "control": None,
-        "control_n": None,
-        "reference": "",
-    }
+        yield shared | columns | share_columns(seen, chosen, settings.confidence)
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -194,6 +146,8 @@ def _check_same_protocol(arguments: argparse.Namespace, made: dict[str, Any], ba
     files = f"{arguments.judged} and {arguments.base_judged}"
     if made["judges"] != base_made["judges"]:
         raise LetheError(f"{files} were judged by different judges", "judge both with the same ones")
+    if made.get("named") != base_made.get("named"):
+        raise LetheError(f"{files} were compared with different names", "judge both with the same names")
     if made["images"]["settings"] != base_made["images"]["settings"]:
         raise LetheError(f"the images of {files} were sampled differently", "sample both with the same settings")
 

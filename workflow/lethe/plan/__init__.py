@@ -3,7 +3,7 @@
 The Snakefile asks here; nothing here imports torch. A cell is (study, target, variant, seed); its folder is
 ``results/<preset>/<study>/<target>/<variant>/seed<seed>``. Models that serve every target stand under target ``any``.
 What depends on the kind of a study is in ``classes.py`` and ``text.py``, the tables and figures of each in
-``artefacts_classes.py`` and ``artefacts_text.py``.
+``artefacts_classes.py``, ``artefacts_text.py``, ``artefacts_doco.py`` and, of both, ``artefacts_laboratory.py``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from lethe.config import Config
 from lethe.config.sweeps import ROW_NAME
 from lethe.errors import LetheError, nearest
 from lethe.plan.artefacts_classes import ClassArtefactPlan
+from lethe.plan.artefacts_doco import DoCoArtefactPlan
+from lethe.plan.artefacts_laboratory import LaboratoryPlan
 from lethe.plan.artefacts_text import TextArtefactPlan
 from lethe.plan.classes import ClassPlan
 from lethe.plan.study import ANY, Cell, Job, StudyPlan
@@ -35,6 +37,8 @@ class Plan:
         shown = config.artefacts
         self.classes = ClassArtefactPlan(self.studies[shown.classes.study], shown.classes) if shown.classes else None
         self.text = TextArtefactPlan(self.studies, shown.text) if shown.text else None
+        self.laboratory = LaboratoryPlan(self.studies, shown.laboratory) if shown.laboratory else None
+        self.doco = DoCoArtefactPlan(self.studies[shown.doco.study], shown.doco) if shown.doco else None
 
     def of(self, place: Any) -> StudyPlan:
         """The plan of the study that a cell, or a rule's wildcards, name."""
@@ -90,7 +94,12 @@ class Plan:
         return self.tables() + self.figures() + self.cards()
 
     def _names(self, what: str) -> list[str]:
-        return [name for plan in (self.classes, self.text) if plan is not None for name in getattr(plan, what)()]
+        return [
+            name
+            for plan in (self.classes, self.text, self.laboratory, self.doco)
+            if plan is not None
+            for name in getattr(plan, what)()
+        ]
 
     def expected(self) -> dict[str, str]:
         """Every result of the plan that carries a fingerprint, with the one it should carry."""

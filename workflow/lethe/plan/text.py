@@ -11,6 +11,8 @@ from lethe.model_files import Family
 from lethe.models import DENOISERS, EMBEDDERS
 from lethe.plan.study import ANY, Cell, Job, StudyPlan
 from lethe.prompt_images import image_count
+from lethe.prompts import NEIGHBOUR
+from lethe.settings.judge import NamedConcepts
 from lethe.settings.measures import ConceptSeen
 from lethe.settings.options import as_options
 
@@ -113,7 +115,16 @@ class TextPlan(StudyPlan):
     @functools.cache  # noqa: B019
     def judged(self, cell: Cell) -> Job:
         judges = [self.judge(name) for name in JUDGES]
-        return self.job("judge images", self._module("judge"), self.on_device(""), *judges, self.sample(cell))
+        options = self.on_device(as_options(named) if (named := self._named(cell.target)) else "")
+        return self.job("judge images", self._module("judge"), options, *judges, self.sample(cell))
+
+    def _named(self, target: str) -> NamedConcepts | None:
+        """What the images of a target are compared with by name: nothing, for one without anchor and neighbours."""
+        concept = self.study.targets[target]
+        if concept.anchor is None and not concept.neighbours:
+            return None
+        neighbours = {f"{NEIGHBOUR}{name}": word for name, word in concept.neighbours.items()}
+        return NamedConcepts(concept=concept.prompt, anchor=concept.anchor, neighbours=neighbours)
 
     @functools.cache  # noqa: B019
     def measure(self, cell: Cell) -> Job:

@@ -115,3 +115,18 @@ class TextJudgeSettings(Settings):
     attributes: AttributeSettings = Field(
         default_factory=AttributeSettings, description="What else can be seen in an image."
     )
+
+
+class NamedConcepts(Settings):
+    """Names that every image is compared with, whatever its own prompt."""
+
+    concept: str = Field("", description="The concept's own name; empty: images are compared with no names.")
+    anchor: str | None = Field(None, description="The anchor's name, or the empty text; none: there is no anchor.")
+    neighbours: dict[str, str] = Field(default_factory=dict, description="Names of the neighbours, by set.")
+
+    def texts(self) -> dict[str, str]:
+        """The names by what they are the names of: concept, anchor, and the prompt set of each neighbour."""
+        if not self.concept:
+            return {}
+        anchor = {} if self.anchor is None else {"anchor": self.anchor}
+        return {"concept": self.concept} | anchor | self.neighbours

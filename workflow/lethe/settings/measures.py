@@ -29,6 +29,9 @@ class TextMeasureSettings(Settings):
         description="Thresholds at which detections are counted besides, for the threshold curve.",
     )
     minimum_prompts: int = Field(30, ge=2, description="Fewest prompts of a set; all its metrics are refused below.")
+    minimum_distance: int = Field(
+        100, ge=2, description="Fewest images of a neighbour's set for its distance to the base's images."
+    )
     confidence: float = Field(0.95, gt=0, lt=1, description="Confidence of every interval.")
     draws: int = Field(2000, ge=100, description="Resamples of the prompts that a bootstrap interval is made from.")
     bootstrap_seed: int = Field(0, ge=0, description="Seed of these resamples.")
