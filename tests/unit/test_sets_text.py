@@ -250,5 +250,5 @@ def test_no_method_needs_autoencoder_text_encoder_or_tokenizer(text_study, text_
     words = f"--model {base} --prompts {text_study}/prompts.csv --embeddings {text_study}/embeddings"
     with pytest.raises(LetheError, match="vae"):
         run(lethe.sample.text, f"{words} --output {tmp_path}/images --device cpu {FEW_STEPS}")
-    with pytest.raises(LetheError, match="text encoder"):
+    with pytest.raises(LetheError, match="text_encoder"):
         embed_prompts(base, ["a bar"], torch.device("cpu"))

@@ -27,7 +27,7 @@ from lethe.models.packed_prompts import pack_prompts, unpack_prompts
 from lethe.models.prompts3 import embed_prompts
 from lethe.models.stable_diffusion3 import StableDiffusion3
 from lethe.settings.text_sampling import TextSamplingSettings
-from lethe.unlearn import trainable_weights
+from lethe.unlearn.loop import trainable_weights
 
 pytest_plugins = ["text_models"]
 

@@ -148,7 +148,7 @@ def test_embeddings_are_the_text_encoders_last_hidden_state(text_folder):
 def test_a_folder_without_its_text_side_is_refused(text_folder, tmp_path, missing):
     shutil.copytree(text_folder, tmp_path / "model")
     (tmp_path / "model" / missing).unlink()
-    with pytest.raises(LetheError, match="no readable tokenizer and text encoder"):
+    with pytest.raises(LetheError, match="no readable tokenizer and text_encoder"):
         embed_prompts(tmp_path / "model", ["a bar"], torch.device("cpu"))
 
 
