@@ -69,6 +69,11 @@ if plan.text is not None:
     include: "workflow/rules/artefacts_text.smk"
 
 
+if plan.laboratory is not None:
+
+    include: "workflow/rules/artefacts_laboratory.smk"
+
+
 if plan.doco is not None:
 
     include: "workflow/rules/artefacts_doco.smk"

@@ -9,13 +9,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from stages import FEW_STEPS, PAIRS, SMALL_BASE, run
+from stages import FEW_STEPS, PAIRS, SMALL_BASE, SMALL_FLOW, run
 
-import lethe.base.text
+import lethe.base.stable_diffusion
+import lethe.base.stable_diffusion3
 import lethe.data.text
 import lethe.sample.text
 import lethe.sets.text
 from lethe.models.stable_diffusion import StableDiffusion
+from lethe.models.stable_diffusion3 import StableDiffusion3
 from lethe.prompts import prompt_rows, write_prompts
 from lethe.sets import Sets, read_sets
 from lethe.settings.concept import Concept
@@ -33,7 +35,7 @@ def text_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def text_folder(tmp_path_factory: pytest.TempPathFactory, text_data: Path) -> Path:
     """The base's folder."""
     folder = tmp_path_factory.mktemp("text_base") / "model"
-    run(lethe.base.text, f"--data {text_data}/train --model {folder} --device cpu {SMALL_BASE}")
+    run(lethe.base.stable_diffusion, f"--data {text_data}/train --model {folder} --device cpu {SMALL_BASE}")
     return folder
 
 
@@ -41,6 +43,20 @@ def text_folder(tmp_path_factory: pytest.TempPathFactory, text_data: Path) -> Pa
 def text_model(text_folder: Path) -> StableDiffusion:
     """The base, freshly loaded."""
     return StableDiffusion.load(text_folder)
+
+
+@pytest.fixture(scope="session")
+def flow_folder(tmp_path_factory: pytest.TempPathFactory, text_data: Path) -> Path:
+    """The folder of a base of Stable Diffusion 3's kind."""
+    folder = tmp_path_factory.mktemp("flow_base") / "model"
+    run(lethe.base.stable_diffusion3, f"--data {text_data}/train --model {folder} --device cpu {SMALL_FLOW}")
+    return folder
+
+
+@pytest.fixture
+def flow_model(flow_folder: Path) -> StableDiffusion3:
+    """That base, freshly loaded."""
+    return StableDiffusion3.load(flow_folder)
 
 
 @pytest.fixture(scope="session")
@@ -67,15 +83,24 @@ def concept() -> Concept:
 def text_study(tmp_path_factory: pytest.TempPathFactory, text_folder: Path, concept: Concept) -> Path:
     """A folder with ``prompts.csv``, ``embeddings``, the shards of the images to learn from, and the sets
     ``diversified``, ``uniform`` and ``anchored``."""
-    folder = tmp_path_factory.mktemp("stripes")
+    return _study(tmp_path_factory.mktemp("stripes"), text_folder, concept, FEW_STEPS)
+
+
+@pytest.fixture(scope="session")
+def flow_study(tmp_path_factory: pytest.TempPathFactory, flow_folder: Path, concept: Concept) -> Path:
+    """The same of the base of Stable Diffusion 3's kind."""
+    return _study(tmp_path_factory.mktemp("flow_stripes"), flow_folder, concept, f"{FEW_STEPS} --sampler euler")
+
+
+def _study(folder: Path, base: Path, concept: Concept, sampling: str) -> Path:
     write_prompts(folder / "prompts.csv", prompt_rows(concept))
-    common = f"--model {text_folder} --prompts {folder}/prompts.csv --device cpu"
+    common = f"--model {base} --prompts {folder}/prompts.csv --device cpu"
     run(lethe.sets.text, f"embed {common} --target stripes --concept-prompt striped --output {folder}/embeddings")
     for strategy, count in (("diversified", 2 * PAIRS), ("uniform", 2 * PAIRS), ("anchored", PAIRS)):
         shards = [folder / f"{strategy}{number}" for number in range(-(-count // 5))]
         for number, shard in enumerate(shards):
             words = (
-                f"--embeddings {folder}/embeddings --purpose {strategy} --shard {number} --output {shard} {FEW_STEPS}"
+                f"--embeddings {folder}/embeddings --purpose {strategy} --shard {number} --output {shard} {sampling}"
             )
             run(lethe.sample.text, f"{common} {words}")
         images = " ".join(map(str, shards))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import json
 import math
 import re
 import statistics
@@ -292,3 +293,52 @@ def test_paired_is_scipys_over_target_means(make: Run, capsys: pytest.CaptureFix
 def test_what_is_no_pair_is_refused(make: Run, pairs: list[str], words: str) -> None:
     with pytest.raises(LetheError, match=words):
         make("paired", "--pairs", *pairs, records=study())
+
+
+@pytest.fixture
+def at_equal_compute(make: Run, tmp_path: Path) -> Run:
+    """Table 1 with two methods and RGD's twin; ``passes`` is what a step of a variant takes."""
+
+    def run(passes: dict[str, float], steps: int) -> dict[str, str]:
+        records = [record for record in study() if record.variant in ("base", "rg", "rgd")]
+        twins = [
+            dataclasses.replace(r, variant="rgd_equal", value=r.value - 0.1) for r in records if r.variant == "rgd"
+        ]
+        cells = []
+        for name, of_step in {**passes, "rgd_equal": passes["rgd"]}.items():
+            count = steps if name == "rgd_equal" else 10
+            cost = {"steps": count, "batch": 8, "passes": of_step * count, "passes_per_step": of_step}
+            (tmp_path / name).write_text(json.dumps(cost | {"forwards": 0, "forwards_per_step": 0}))
+            cells += [(f"{name}/{target}/{seed}", str(tmp_path / name)) for target in range(10) for seed in (0, 1)]
+        names, costs = zip(*cells, strict=True)
+        words = ["--variants", "base=Base", "rg=RG", "rgd=RGD", "--published", str(PUBLISHED), "--study", "digits"]
+        words += ["--equal-to", "rg", "--twins", "rgd=rgd_equal", "--cells", *names, "--costs", *costs]
+        return make("table1", *words, records=[*records, *twins])
+
+    return run
+
+
+def test_rows_at_equal_compute_stand_below_with_their_compute(at_equal_compute: Run) -> None:
+    made = at_equal_compute({"rg": 2.0, "rgd": 5.0}, 4)
+    below = made["markdown"].split("**at equal compute**")[1]
+    twin = [value("rgd", "RA", target, seed) - 0.1 for target in range(10) for seed in (0, 1)]
+    assert markdown_row(made["markdown"], "RGD")[1:3] == ["10 × 2", "400"]  # noqa: RUF001
+    assert markdown_row(below, "RGD, 4 steps")[1:3] == ["10 × 2", "160"]  # noqa: RUF001
+    assert markdown_row(below, "RGD, 4 steps")[4] == f"{statistics.mean(twin):.3f} ± {statistics.stdev(twin):.3f}"
+    assert markdown_row(below, "RG, 10 steps")[2] == "160", "equal by nature: its own values"
+    assert markdown_row(below, "RG, 10 steps")[4].startswith("**"), "the best of its own block"
+    assert "Base" not in below
+    found = [line for line in csv.DictReader(made["csv"].splitlines()) if line["metric"] == "RA"]
+    assert [(line["variant"], line["at"], line["compute"], line["steps_max"]) for line in found] == [
+        ("base", "equal steps", "", ""),
+        ("rg", "equal steps", "160.0", "10"),
+        ("rgd", "equal steps", "400.0", "10"),
+        ("rg", "at equal compute", "160.0", "10"),
+        ("rgd_equal", "at equal compute", "160.0", "4"),
+    ]
+    assert [line["published_value"] for line in found] == ["", "0.752", "0.771", "", ""]
+
+
+def test_a_twin_of_another_compute_is_no_row(at_equal_compute: Run) -> None:
+    with pytest.raises(LetheError, match="give 'rgd_equal' steps: 4"):
+        at_equal_compute({"rg": 2.0, "rgd": 5.0}, 6)

@@ -289,6 +289,30 @@ def test_sizes_are_numbers(aligned: Run) -> None:
         aligned(table8, study(), "--sizes", "rgd=many")
 
 
+def test_rows_at_equal_compute_stand_below(aligned: Run, tmp_path: Path) -> None:
+    twin = [made for target in TARGETS for made in cell_records("salun_equal", target)]
+    cells = []
+    for name, passes, steps in (("rgd", 2, 10), ("graddiff_d", 2, 10), ("salun", 4, 10), ("salun_equal", 4, 5)):
+        cost = {"steps": steps, "batch": 8, "passes": passes * steps, "passes_per_step": passes}
+        (tmp_path / name).write_text(json.dumps(cost | {"forwards": 0, "forwards_per_step": 0}))
+        cells += [(f"{name}/{target}/0", str(tmp_path / name)) for target in TARGETS]
+    names, costs = zip(*cells, strict=True)
+    words = ["--equal-to", "rgd", "--twins", "salun=salun_equal", "--cells", *names, "--costs", *costs]
+    made = aligned(table2, [*study(), *twin], *words)
+    above, below = made["markdown"].split("**at equal compute**")
+    assert markdown_row(above, "SalUn")[2] == "320"
+    row = markdown_row(below, "SalUn, 5 steps")
+    assert row[2] == "160"
+    assert row[3] == "0.350 (0.010)", "the twin's own values"
+    assert row[5] == "–", "the paper has no twins"  # noqa: RUF001
+    assert markdown_row(below, "RGD, 10 steps")[3] == markdown_row(above, "RGD")[3]
+    assert markdown_row(below, "RGD, 10 steps")[5] == "–"  # noqa: RUF001
+    assert "ESD-x" not in below, "it has no cost: nothing was said of it"
+    found = [line for line in csv.DictReader(made["csv"].splitlines()) if line["variant"] == "salun_equal"]
+    assert {(line["at"], line["compute"]) for line in found} == {("at equal compute", "160.0")}
+    assert {line["published_value"] for line in found} == {""}
+
+
 # The table of costs
 
 COST = {

@@ -19,14 +19,16 @@ from safetensors.torch import load_file
 from stages import run
 from transformers import CLIPTextModel
 
-import lethe.base.text
-from lethe.base.text import new_autoencoder, new_networks, train_networks
+import lethe.base.stable_diffusion
+from lethe.base.stable_diffusion import new_networks, train_networks
+from lethe.base.text import Captioned, new_autoencoder
 from lethe.data import read_captioned
 from lethe.errors import LetheError
 from lethe.files import read_arrays, read_provenance, write_arrays
 from lethe.model_files import model_files
 from lethe.models.tokenizer import write_tokenizer
-from lethe.settings.text_base import TextBaseSettings, TextEncoderSettings, UNetSettings, VAESettings
+from lethe.settings.stable_diffusion import StableDiffusionSettings, UNetSettings
+from lethe.settings.text_base import TextEncoderSettings, VAESettings
 from lethe.training import ResumableState
 
 pytest_plugins = ["text_models"]
@@ -45,7 +47,7 @@ SHORT = (
 
 def test_the_folder_has_all_parts_of_a_pipeline(text_folder):
     found = sorted(str(path.relative_to(text_folder)) for path in text_folder.rglob("*") if path.is_file())
-    assert found == sorted(model_files("text"))
+    assert found == sorted(model_files("stable_diffusion"))
     index = json.loads((text_folder / "model_index.json").read_text())
     assert index["_class_name"] == "StableDiffusionPipeline"
     assert index["safety_checker"] == [None, None]
@@ -55,7 +57,7 @@ def test_every_part_says_where_it_comes_from(text_folder):
     for name in (*WEIGHTS, ENCODER):
         record = read_provenance(text_folder / name)
         assert (record["stage"], record["source"]) == ("base", "shapes")
-        assert TextBaseSettings.model_validate(record["settings"]).vae.steps == 80
+        assert StableDiffusionSettings.model_validate(record["settings"]).vae.steps == 80
 
 
 def test_the_text_encoder_has_the_names_of_published_ones(text_folder):
@@ -115,7 +117,7 @@ def test_pictures_that_cannot_be_halved_so_often_are_refused():
 def test_a_share_of_the_captions_is_the_empty_one(tmp_path, share):
     """Guidance needs a network that knows what nothing looks like."""
     tokenizer = write_tokenizer(tmp_path / "tokenizer", ["a bar"], 4)
-    settings = TextBaseSettings(
+    settings = StableDiffusionSettings(
         text_encoder=TextEncoderSettings(width=8, layers=1, heads=1, length=4),
         unet=UNetSettings(widths=(8,), attention=(True,), heads=1),
         steps=40,
@@ -125,9 +127,9 @@ def test_a_share_of_the_captions_is_the_empty_one(tmp_path, share):
     networks = new_networks(settings.unet, settings.text_encoder, tokenizer, 4, 4)
     seen: list[torch.Tensor] = []
     networks["text_encoder"].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
-    latents = torch.randn(16, 4, 4, 4), torch.ones(16, 4, 4, 4)
     ids, empty = torch.full((16, 4), 5), torch.full((1, 4), 7)
-    train_networks(networks, latents, 1.0, ids, empty, settings, ResumableState(None, ""))
+    data = Captioned(torch.randn(16, 4, 4, 4), torch.ones(16, 4, 4, 4), ids, empty)
+    train_networks(networks, data, 1.0, settings, ResumableState(None, ""))
     rows = torch.cat(seen)
     assert set(rows.unique().tolist()) <= {5, 7}
     assert (rows == rows[:, :1]).all()
@@ -140,7 +142,7 @@ def test_what_is_saved_is_the_average_of_the_weights(tmp_path):
     tokenizer = write_tokenizer(tmp_path / "tokenizer", ["a bar"], 4)
 
     def trained(ema: float) -> dict[str, torch.Tensor]:
-        settings = TextBaseSettings(
+        settings = StableDiffusionSettings(
             text_encoder=TextEncoderSettings(width=8, layers=1, heads=1, length=4),
             unet=UNetSettings(widths=(8,), attention=(True,), heads=1),
             steps=5,
@@ -150,9 +152,9 @@ def test_what_is_saved_is_the_average_of_the_weights(tmp_path):
         )
         torch.manual_seed(0)
         networks = new_networks(settings.unet, settings.text_encoder, tokenizer, 4, 4)
-        latents = torch.zeros(16, 4, 4, 4), torch.ones(16, 4, 4, 4)
         ids = torch.full((16, 4), 5)
-        train_networks(networks, latents, 1.0, ids, ids[:1], settings, ResumableState(None, ""))
+        data = Captioned(torch.zeros(16, 4, 4, 4), torch.ones(16, 4, 4, 4), ids, ids[:1])
+        train_networks(networks, data, 1.0, settings, ResumableState(None, ""))
         return {name: weight.detach().clone() for name, weight in networks.named_parameters()}
 
     last, averaged = trained(0.0), trained(0.9)
@@ -191,7 +193,7 @@ def few(text_data, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def whole(few, tmp_path_factory) -> dict[str, bytes]:
     folder = tmp_path_factory.mktemp("whole")
-    run(lethe.base.text, words(few, folder / "model", folder / "state"))
+    run(lethe.base.stable_diffusion, words(few, folder / "model", folder / "state"))
     assert [path.name for path in folder.iterdir()] == ["model"]
     return contents(folder / "model")
 
@@ -201,7 +203,7 @@ def test_a_base_that_was_killed_ends_as_if_it_had_not_been(few, whole, tmp_path,
     """In either of its two trainings; what the first has learned is kept while the second goes on."""
     state = tmp_path / "state"
     watched = state.with_suffix(".vae") if training == "autoencoder" else state
-    command = [sys.executable, "-m", "lethe.base", "text", *words(few, tmp_path / "model", state).split()]
+    command = [sys.executable, "-m", "lethe.base", "stable_diffusion", *words(few, tmp_path / "model", state).split()]
     with subprocess.Popen([*command, "--state-seconds", "0"], stderr=subprocess.PIPE, text=True) as process:
         while process.poll() is None and steps_done(watched) < 5:
             time.sleep(0.002)
@@ -215,15 +217,15 @@ def test_a_base_that_was_killed_ends_as_if_it_had_not_been(few, whole, tmp_path,
     for path in tmp_path.glob("state*"):
         shutil.copyfile(path, tmp_path / f"other{path.suffix}")
 
-    run(lethe.base.text, words(few, tmp_path / "model", state))
+    run(lethe.base.stable_diffusion, words(few, tmp_path / "model", state))
     assert contents(tmp_path / "model") == whole
     assert not list(tmp_path.glob("state*"))
     assert not list(tmp_path.glob(".*"))
 
     # Under another seed the same states are not gone on from.
     if training == "networks":
-        run(lethe.base.text, f"{words(few, tmp_path / 'other_model', tmp_path / 'other')} --seed 1")
-        run(lethe.base.text, f"{words(few, tmp_path / 'fresh', tmp_path / 'none')} --seed 1")
+        run(lethe.base.stable_diffusion, f"{words(few, tmp_path / 'other_model', tmp_path / 'other')} --seed 1")
+        run(lethe.base.stable_diffusion, f"{words(few, tmp_path / 'fresh', tmp_path / 'none')} --seed 1")
         assert contents(tmp_path / "other_model") == contents(tmp_path / "fresh") != whole
 
 
@@ -231,12 +233,15 @@ def test_a_training_that_diverges_names_its_setting(few, tmp_path):
     with pytest.raises(
         LetheError, match=r"autoencoder: the loss of step \d+ is not finite\n.*base\.vae\.learning_rate"
     ):
-        run(lethe.base.text, f"{words(few, tmp_path / 'model', tmp_path / 'state')} --vae-learning-rate 1e12")
+        run(
+            lethe.base.stable_diffusion,
+            f"{words(few, tmp_path / 'model', tmp_path / 'state')} --vae-learning-rate 1e12",
+        )
     assert not (tmp_path / "model" / "model_index.json").exists()
 
 
 def test_a_caption_that_is_too_long_is_refused_before_it_is_trained_on(few, tmp_path):
     options = "--text-encoder-length 5 --state-seconds 0"
     with pytest.raises(LetheError, match=r"tokens, more than 5"):
-        run(lethe.base.text, f"{words(few, tmp_path / 'model', tmp_path / 'state')} {options}")
+        run(lethe.base.stable_diffusion, f"{words(few, tmp_path / 'model', tmp_path / 'state')} {options}")
     assert not list(tmp_path.glob("state*"))

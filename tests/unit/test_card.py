@@ -61,7 +61,7 @@ def test_a_base_of_unknown_licence_is_said_to_be_one(model):
 
 def test_a_control_is_called_one():
     made = {"method": "destroyed", "seed": 0, "versions": {"lethe": "0"}, "settings": {}}
-    text = card.model_card(method_named("destroyed"), "class", made)
+    text = card.model_card(method_named("destroyed"), "edm", made)
     assert "# Destroyed: a control" in text
     assert "D_f" not in text
     assert "Measured:" not in text
@@ -69,9 +69,16 @@ def test_a_control_is_called_one():
 
 def test_a_concept_is_forgotten_by_name_and_diffusers_is_shown():
     made = {"method": "rgd", "seed": 0, "versions": {"lethe": "0"}, "settings": {}, "target": "stripes"}
-    text = card.model_card(method_named("rgd"), "text", made | {"forget_images": 8, "retain_images": 8})
+    text = card.model_card(method_named("rgd"), "stable_diffusion", made | {"forget_images": 8, "retain_images": 8})
     assert "# RGD: stripes forgotten" in text
     assert "StableDiffusionPipeline.from_pretrained" in text
+    seen = {"forget_images": 8, "retain_images": 8, "t5_tokens": 0}
+    text = card.model_card(method_named("rgd"), "stable_diffusion_3", made | seen)
+    assert "StableDiffusion3Pipeline.from_pretrained" in text
+    assert '"this folder", text_encoder_3=None, tokenizer_3=None)' in text
+    assert 'pipeline("a prompt", max_sequence_length=0)' in text
+    text = card.model_card(method_named("rgd"), "stable_diffusion_3", made | seen | {"t5_tokens": 256})
+    assert 'pipeline("a prompt").images[0]' in text
 
 
 def test_a_base_is_no_unlearned_model(tmp_path, base_folder):

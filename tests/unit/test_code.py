@@ -13,22 +13,28 @@ import pytest
 import lethe
 from lethe.code import modules_behind
 from lethe.methods import method_names
-from lethe.models import DENOISERS
+from lethe.models import DENOISERS, EMBEDDERS
+from lethe.plan.text import BASES
 
 PACKAGE = Path(lethe.__file__).parent
-KINDS = {"class": "classes", "text": "text"}
+FAMILIES = tuple(DENOISERS)
 
 
-def of_stage(stage: str, kind: str) -> tuple[str, ...]:
-    """The modules that the plan names for a stage of a study of this kind."""
+def of_stage(stage: str, family: str) -> tuple[str, ...]:
+    """The modules that the plan names for a stage of a study whose models are of this family."""
     if stage == "unlearn":
-        return ("lethe.unlearn.__main__", "lethe.methods.rgd", DENOISERS[kind][0])
-    return (f"lethe.{stage}.{KINDS[kind]}", f"lethe.{stage}.__main__")
+        return ("lethe.unlearn.__main__", "lethe.methods.rgd", DENOISERS[family][0])
+    if family == "edm":
+        return (f"lethe.{stage}.classes", f"lethe.{stage}.__main__")
+    if stage == "base":
+        return (BASES[family], "lethe.base.__main__")
+    named = {"sample": (DENOISERS[family][0],), "sets": (DENOISERS[family][0], EMBEDDERS[family])}
+    return (f"lethe.{stage}.text", f"lethe.{stage}.__main__", *named.get(stage, ()))
 
 
 STAGES = ["data", "base", "sets", "unlearn", "sample", "judge", "measure"]
 PROMPTS, ARTEFACTS = ("lethe.prompts",), ("lethe.artefacts.__main__",)
-COMMANDS = [*(of_stage(stage, kind) for kind in KINDS for stage in STAGES), PROMPTS, ARTEFACTS]
+COMMANDS = [*(of_stage(stage, family) for family in FAMILIES for stage in STAGES), PROMPTS, ARTEFACTS]
 
 # Loads each command's modules at module level, and says which files of Lethe that has loaded.
 LOADING = """
@@ -78,12 +84,21 @@ def test_a_method_drags_in_no_other_method():
 def test_a_study_of_classes_depends_on_nothing_of_text():
     """An edit of what Stable Diffusion needs must not make the class studies anew."""
     for stage in STAGES:
-        names = {path.stem for path in modules_behind(*of_stage(stage, "class"))}
+        names = {path.stem for path in modules_behind(*of_stage(stage, "edm"))}
         assert not {name for name in names if name.startswith(("text", "stable_diffusion", "prompt"))}, stage
 
 
+def test_a_study_of_one_stable_diffusion_depends_on_nothing_of_the_other():
+    for family, others in {
+        "stable_diffusion": {"stable_diffusion3", "prompts3", "packed_prompts"},
+        "stable_diffusion_3": {"stable_diffusion"},
+    }.items():
+        for stage in STAGES:
+            assert not others & {path.stem for path in modules_behind(*of_stage(stage, family))}, stage
+
+
 def test_no_stage_imports_a_later_one():
-    commands = {stage: [of_stage(stage, kind) for kind in KINDS] for stage in STAGES}
+    commands = {stage: [of_stage(stage, family) for family in FAMILIES] for stage in STAGES}
     commands |= {"prompts": [PROMPTS], "artefacts": [ARTEFACTS]}
     order = ["data", "base", "prompts", "sets", "unlearn", "sample", "judge", "measure", "artefacts"]
     for position, stage in enumerate(order):

@@ -64,6 +64,26 @@ def changed(path: str, value: Any, preset: dict[str, Any] = MINIATURE) -> dict[s
         ("artefacts.classes.figure2", "finetune", r"classes\.figure2: 'finetune' has no pair of gradients"),
         ("artefacts.classes.trajectory", ["base"], r"classes\.trajectory: 'base' has no pair of gradients"),
         ("artefacts.classes.shown_target", 5, r"shown_target: 5 is not a target of 'retrained'; choose one of 1, 3, 8"),
+        ("artefacts.classes.tradeoff", ["rgdd"], r"artefacts\.classes\.tradeoff: .* did you mean 'rgd'"),
+        ("artefacts.classes.equal_compute.to", "rgg", r"equal_compute\.to: study digits has no variant 'rgg'; .* 'rg'"),
+        ("artefacts.classes.equal_compute.to", "base", r"equal_compute\.to: 'base' is a control"),
+        ("artefacts.classes.equal_compute.row", {}, r"equal_compute\.row: there is no such key; did you mean 'rows'"),
+        (
+            "artefacts.classes.equal_compute.rows",
+            {"rgd": "rgd_eqal"},
+            r"no variant 'rgd_eqal'; did you mean 'rgd_equal'",
+        ),
+        (
+            "artefacts.classes.equal_compute.rows",
+            {"salun": "rgd_equal"},
+            r"rows\.salun: 'rgd_equal' is rgd, the row is sal",
+        ),
+        ("artefacts.classes.equal_compute.rows", {"rgd": "rgd"}, r"rows: each twin is a variant of its own"),
+        (
+            "studies.digits.variants.rg",
+            {"method": "rg", "targets": [3]},
+            r"rows\.rgd: 'rgd_equal' has the target 0, 'rg' has not",
+        ),
         ("studies.digits.kind", "txt", r"studies\.digits\.kind: say class or text"),
         (
             "studies.digits.variants.rgd",
@@ -212,3 +232,47 @@ def test_a_missing_key_is_named():
     del values["studies"]["digits"]["targets"]
     with pytest.raises(LetheError, match=r"studies\.digits\.targets: Field required"):
         load_config(values)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("judged_by", "shape", r"studies\.shapes3\.judged_by: there is no study 'shape'; did you mean 'shapes'"),
+        ("judged_by", "digits", r"studies\.shapes3\.judged_by: 'digits' is a study of kind class, not text"),
+        ("judged_by", "shapes3", r"judged_by: shapes3 has no judges of its own; say shapes3"),
+        ("judged_by", None, r"studies\.shapes3: data: null, and no judged_by"),
+        ("data", {"seed": 1}, r"studies\.shapes3: data: this study has those of shapes \(judged_by\); leave them out"),
+        ("sampling.sampler", "pndm", r"sampling\.sampler: pndm cannot draw from stable_diffusion_3; say euler"),
+        ("base.pipeline", "sd3", r"studies\.shapes3\.base\.pipeline: say stable_diffusion or stable_diffusion_3"),
+        ("base.transformer.layer", 2, r"shapes3\.base\.transformer\.layer: .* did you mean 'layers'"),
+        ("base.unet", {}, r"studies\.shapes3\.base\.unet: there is no such key"),
+        ("base.text_encoder.length", 30, r"text_encoder_2\.length is \d+, text_encoder\.length 30"),
+        (
+            "variants.esd",
+            {"method": "esd", "settings": {"as_released": True}},
+            r"esd\.settings\.as_released: the released code is for stable_diffusion, not for stable_diffusion_3",
+        ),
+    ],
+)
+def test_a_fault_in_a_study_of_a_flow_is_named_with_its_remedy(path, value, message):
+    with pytest.raises(LetheError, match=message):
+        load_config(changed(f"studies.shapes3.{path}", value))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("study", "digits", r"table7\.study: 'digits' is a study of kind class"),
+        ("rows", ["rgdd"], r"table7\.rows: study shapes3 has no variant 'rgdd'"),
+        ("target", "van_gogh", r"table7\.target: van_gogh is not a target of 'base'"),
+    ],
+)
+def test_table7_shows_what_there_is(key, value, message):
+    with pytest.raises(LetheError, match=message):
+        load_config(changed(f"artefacts.text.table7.{key}", value))
+
+
+def test_a_base_of_text_is_stable_diffusion_where_nothing_is_said():
+    values = changed("studies.shapes.base", {"steps": 7})
+    base = load_config(values).studies["shapes"].base
+    assert (base.pipeline, base.steps, base.unet.heads) == ("stable_diffusion", 7, 4)

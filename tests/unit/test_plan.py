@@ -46,8 +46,11 @@ def test_the_base_is_sampled_once_for_all_classes():
     plan = plan_of().studies["digits"]
     sampled = [plan.images_of(cell) for cell in plan.cells()]
     assert sampled.count(Cell("digits", ANY, "base", "0")) == 10
-    # Two controls, retrained for three targets, five methods; then Table 3 and the points of Figure 6 that no row has.
-    assert len(set(sampled)) == 2 + 3 + 5 * 10 + 3 * 3 + 3 * 8
+    # Two controls, retrained for three targets; the methods; then the points of Figure 6 that no row has.
+    methods = {
+        name for name, row in plan.study.variants.items() if row.method not in ("base", "retrained", "destroyed")
+    }
+    assert len(set(sampled)) == 2 + 3 + sum(len(plan.study.targets_of(name)) for name in methods) + 3 * 8
 
 
 def test_the_base_is_sampled_once_for_each_concept():
@@ -74,7 +77,7 @@ def test_a_concept_changes_what_is_made_for_it_and_nothing_else():
     before = plan_of()
     stale = changed(before, plan_of("shapes", targets=targets))
     # All but a control's model, which no concept goes into.
-    assert stale == {path for path in before.expected() if "/stripes/" in path}
+    assert stale == {path for path in before.expected() if "/shapes/stripes/" in path}
 
 
 def test_threads_memory_and_other_targets_change_no_fingerprint():
@@ -125,15 +128,15 @@ def test_a_cell_reads_what_its_method_learns_from():
     assert classes.sets_files(Cell("digits", "3", "retrained", "0")) == []
 
 
-@pytest.mark.parametrize(("study", "kind"), [("digits", "class"), ("shapes", "text")])
-def test_a_model_is_all_its_files(study, kind):
+@pytest.mark.parametrize(("study", "family"), [("digits", "edm"), ("shapes", "stable_diffusion")])
+def test_a_model_is_all_its_files(study, family):
     plan = plan_of().studies[study]
     for cell, folder in (
         (Cell(study, "3", "base", "0"), f"results/miniature/{study}/base/model"),
         (Cell(study, "3", "rgd", "0"), f"results/miniature/{study}/3/rgd/seed0/model"),
         (Cell(study, "3", "destroyed", "0"), f"results/miniature/{study}/any/destroyed/seed0/model"),
     ):
-        assert plan.model_inputs(cell) == [f"{folder}/{name}" for name in model_files(kind)]
+        assert plan.model_inputs(cell) == [f"{folder}/{name}" for name in model_files(family)]
 
 
 def test_every_unlearned_model_has_a_card_and_no_other_has():
@@ -146,7 +149,9 @@ def test_every_unlearned_model_has_a_card_and_no_other_has():
 
 def test_wildcards_of_the_rules_match_what_there_is():
     plan = plan_of()
-    assert (plan.studies_of("class"), plan.studies_of("text")) == ("digits", "shapes")
+    assert (plan.studies_of("class"), plan.studies_of("text")) == ("digits", "shapes|shapes3")
+    assert plan.studies_of_family("stable_diffusion_3") == "shapes3"
+    assert plan.studies_of_family("edm") == "digits"
     for pattern, yes, no in (
         (plan.targets, ["3", "12", "stripes", "van_gogh", "any"], ["base", "stripe", ""]),
         (plan.variants_made_by("base"), ["retrained"], ["base", "rgd", "destroyed"]),
@@ -156,7 +161,7 @@ def test_wildcards_of_the_rules_match_what_there_is():
         assert not any(re.fullmatch(pattern, word) for word in no)
     # A preset without a kind of study matches nothing, rather than everything.
     values = copy.deepcopy(MINIATURE)
-    del values["studies"]["shapes"], values["artefacts"]["text"]
+    del values["studies"]["shapes"], values["studies"]["shapes3"], values["artefacts"]["text"]
     nothing = Plan(load_config(values)).studies_of("text")
     assert not any(re.fullmatch(nothing, word) for word in ("", "digits", "shapes"))
 
@@ -168,3 +173,58 @@ def test_a_cell_that_is_not_there_is_named_with_the_nearest():
     with pytest.raises(LetheError, match=r"study digits has no variant 'rgdd'\n.*did you mean 'rgd'"):
         plan.cell_of(Cell("digits", "3", "rgdd", "0"))
     assert plan.cell_of(Cell("digits", "3", "rgd", "0")) == Cell("digits", "3", "rgd", "0")
+
+
+def test_a_study_shares_the_data_and_judges_of_another():
+    plan = plan_of()
+    own, shared = plan.studies["shapes"], plan.studies["shapes3"]
+    assert shared.data_file("train") == own.data_file("train") == "results/miniature/shapes/data/train.safetensors"
+    assert shared.judges == own.judges == "results/miniature/shapes/judge"
+    assert shared.data.fingerprint == own.data.fingerprint
+    for judge in ("alignment", "detector", "attributes"):
+        assert shared.judge(judge).fingerprint == own.judge(judge).fingerprint
+    assert not [path for path in shared.expected() if path.startswith("results/miniature/shapes3/judge")]
+    assert shared.expected()[f"{own.judges}/detector.onnx"] == own.expected()[f"{own.judges}/detector.onnx"]
+    assert shared.source == "shapes"
+    # Another seed of the pictures makes both anew.
+    other = plan_of("shapes", data=MINIATURE["studies"]["shapes"]["data"] | {"seed": 1}).studies["shapes3"]
+    cell = Cell("shapes3", "stripes", "rgd", "0")
+    assert other.base().fingerprint != shared.base().fingerprint
+    assert other.judged(cell).fingerprint != shared.judged(cell).fingerprint
+
+
+def test_a_flow_has_a_folder_a_base_and_a_denoiser_of_its_own():
+    plan = plan_of().studies["shapes3"]
+    cell = Cell("shapes3", "stripes", "rgd", "0")
+    assert "results/miniature/shapes3/base/model/text_encoder_2/model.safetensors" in plan.base_files
+    weights = "results/miniature/shapes3/stripes/rgd/seed0/model/transformer/diffusion_pytorch_model.safetensors"
+    assert plan.expected()[weights] == plan.unlearn(cell).fingerprint
+    for job in (plan.unlearn(cell), plan.sample(cell), plan.sets("stripes", "diversified")):
+        names = {path.stem for path in job.code}
+        assert "stable_diffusion3" in names
+        assert "stable_diffusion" not in names
+    assert "prompts3" in {path.stem for path in plan.embeddings("stripes").code}
+    assert "results/miniature/tables/table7.csv" in plan_of().tables()
+
+
+def test_twins_are_rows_at_equal_compute_and_no_rows_of_their_own():
+    plan = plan_of().classes
+    assert "rgd_equal" not in plan.table1_rows
+    assert "rgd_equal" not in plan.tradeoff_rows
+    assert plan.equal.twins == ["rgd_equal"]
+    assert "results/miniature/digits/3/rgd_equal/seed0/cost.json" in plan.equal.costs
+    assert not [path for path in plan.equal.costs if "/base/" in path or "/destroyed/" in path]
+    words = plan.equal.options
+    assert words[words.index("--twins") + 1] == "rgd=rgd_equal"
+    table2 = plan_of().text.alignment_tables["table2"]
+    assert "results/miniature/shapes/stripes/esd_equal/seed0/records.csv" in table2.records
+    assert len(table2.records) == len(set(table2.records))
+    assert not [word for word in table2.options if word.startswith("esd_equal=")]
+
+
+def test_without_twins_a_table_reads_no_costs():
+    values = copy.deepcopy(MINIATURE)
+    values["artefacts"]["classes"]["equal_compute"] = None
+    plan = Plan(load_config(values)).classes
+    assert plan.equal == ([], [], [])
+    assert "rgd_equal" in plan.table1_rows

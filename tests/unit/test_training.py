@@ -230,7 +230,7 @@ def test_a_base_that_was_killed_ends_as_if_it_had_not_been(tmp_path, data, digit
         return (tmp_path / name / WEIGHTS).read_bytes()
 
     state = tmp_path / "state"
-    kill_in_the_middle("lethe.base", ["class", *base_words(data, tmp_path / "model", state)], state)
+    kill_in_the_middle("lethe.base", ["edm", *base_words(data, tmp_path / "model", state)], state)
     assert not (tmp_path / "model").exists()
     other_state = tmp_path / "other state"
     other_state.write_bytes(state.read_bytes())

@@ -45,6 +45,8 @@ def test_the_command_leaves_a_model_its_trajectory_and_its_cost(tmp_path, base_f
 
     cost = json.loads((tmp_path / "cost").read_text())
     assert (cost["steps"], cost["device"]) == (6, "cpu")
+    assert cost["batch"] == 16
+    assert 0 < cost["training_seconds"] < cost["seconds"]
     each = (16 + 18) / 16  # one batch of D_f, and all of D_r
     assert (cost["passes"], cost["passes_per_step"]) == pytest.approx((6 * each, each))
     assert cost["forwards"] == cost["forwards_per_step"] == 0

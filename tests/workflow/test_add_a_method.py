@@ -30,6 +30,8 @@ def test_readme_example(made):
             "table1: results/smoke/tables/table1.md",
             "table: results/smoke/tables/table2.md",
             "cost: results/smoke/tables/cost.md",
+            "tradeoff: results/smoke/figures/tradeoff.pdf",
+            "figure: results/smoke/figures/tradeoff_text.png",
         ]
     )
     made.run()

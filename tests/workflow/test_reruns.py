@@ -18,6 +18,7 @@ SALUN = [
     "measure: digits 3 salun, seed 0",
     "sample: digits 3 salun, seed 0, shard 0000",
     "table1: results/smoke/tables/table1.md",
+    "tradeoff: results/smoke/figures/tradeoff.pdf",
     "unlearn: salun forgets digits 3, seed 0",
 ]
 SALUN_OF_BOTH = sorted(
@@ -26,6 +27,7 @@ SALUN_OF_BOTH = sorted(
         "card: shapes stripes salun, seed 0",
         "cost: results/smoke/tables/cost.md",
         *(f"figure: results/smoke/figures/{name}.png" for name in ("figure1", "figure3", "figure4", "threshold")),
+        "figure: results/smoke/figures/tradeoff_text.png",
         "judge: shapes stripes salun, seed 0",
         "measure: shapes stripes salun, seed 0",
         "sample: shapes stripes salun, seed 0, shard 0000",
@@ -65,19 +67,20 @@ def test_editing_what_a_module_imports_reruns_its_cells(made):
     [
         ("workflow/lethe/models/edm.py", "import annotations", "import annotations  # edited", "digits"),
         ("workflow/lethe/models/stable_diffusion.py", "import annotations", "import annotations  # edited", "shapes"),
+        ("workflow/lethe/models/stable_diffusion3.py", "import annotations", "import annotations  # edited", "shapes3"),
         (PRESET, "sigma_max: 80.0", "sigma_max: 40.0", "digits"),
         (PRESET, "guidance: 4.0", "guidance: 3.0", "shapes"),
     ],
 )
 def test_an_edit_for_one_study_reruns_nothing_of_the_other(made, name, before, after, study):
-    made.edit(name, lambda text: text.replace(before, after))
+    made.edit(name, lambda text: text.replace(before, after, 1))
     planned = made.planned()
     assert [job for job in planned if job.startswith("sample: ")]
     assert of_study(study, planned) == planned
 
 
 def test_a_concepts_words_rerun_its_target_only(made):
-    made.edit(PRESET, lambda text: text.replace("words: [striped, banded]", "words: [striped, lined]"))
+    made.edit(PRESET, lambda text: text.replace("words: [striped, banded]", "words: [striped, lined]", 1))
     planned = made.planned()
     assert {"prompts: shapes stripes", "embeddings: prompts of shapes stripes"} < set(planned)
     assert {job for job in planned if job.startswith("unlearn")} == {
@@ -91,7 +94,7 @@ def test_a_concepts_words_rerun_its_target_only(made):
 
 
 def test_another_threshold_looks_at_no_image_again(made):
-    made.edit(PRESET, lambda text: text.replace("threshold: 0.6", "threshold: 0.7"))
+    made.edit(PRESET, lambda text: text.replace("threshold: 0.6", "threshold: 0.7", 1))
     controls = ["stripes base", "van_gogh base", "stripes destroyed"]
     of_stripes = ("salun", "rg", "rgd", "rgd_400", "doco_first_upload")
     unlearned = ["van_gogh esd_x", "van_gogh rgd", *(f"stripes {name}" for name in of_stripes)]
@@ -101,7 +104,7 @@ def test_another_threshold_looks_at_no_image_again(made):
             *(f"card: shapes {cell}, seed 0" for cell in unlearned),
             *(f"table: results/smoke/tables/{name}.md" for name in ("table2", "table4", "table8")),
             *(f"table: results/smoke/tables/{name}.md" for name in ("doco", "outside")),
-            *(f"figure: results/smoke/figures/{name}.png" for name in ("figure4", "threshold")),
+            *(f"figure: results/smoke/figures/{name}.png" for name in ("figure4", "threshold", "tradeoff_text")),
         ]
     )
 

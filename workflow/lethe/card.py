@@ -12,8 +12,9 @@ from lethe.cli import command
 from lethe.errors import LetheError
 from lethe.files import read_provenance, write_text
 from lethe.methods import method_named
-from lethe.methods.method import KINDS, Control, Kind, Method
-from lethe.model_files import weights_of
+from lethe.methods.method import KINDS, Control, Method
+from lethe.model_files import Family, weights_of
+from lethe.models import family_of
 from lethe.record import Record, read_records
 
 # What the bases that the workflow trains are made from.
@@ -21,27 +22,47 @@ LICENCES = {
     "digits": "trained by Lethe on scikit-learn's digits (UCI, CC BY 4.0)",
     "shapes": "trained by Lethe on pictures that it draws itself (MIT, as Lethe)",
 }
-_USE = {
-    "class": "",
-    "text": """
-```python
-from diffusers import StableDiffusionPipeline
-
-pipeline = StableDiffusionPipeline.from_pretrained("this folder")
-pipeline("a prompt").images[0]
-```
-""",
+# By pipeline, what from_pretrained and a call of it are told beside the folder and the prompt.
+_PIPELINES: dict[Family, tuple[str, str, str]] = {
+    "stable_diffusion": ("StableDiffusionPipeline", "", ""),
+    "stable_diffusion_3": (
+        "StableDiffusion3Pipeline",
+        ", text_encoder_3=None, tokenizer_3=None",
+        ", max_sequence_length=0",
+    ),
 }
+_USE = """
+```python
+from diffusers import {pipeline}
+
+pipeline = {pipeline}.from_pretrained("this folder"{parts})
+pipeline("a prompt"{call}).images[0]
+```
+"""
+
+
+def _use(family: Family, record: Mapping[str, Any]) -> str:
+    """How diffusers draws from the folder; a Stable Diffusion 3 that was trained without T5 has to be told so."""
+    if family == "edm":
+        return ""
+    pipeline, parts, call = _PIPELINES[family]
+    if record.get("t5_tokens", 0):
+        parts = call = ""
+    return _USE.format(pipeline=pipeline, parts=parts, call=call)
 
 
 def model_card(
-    method: Method | Control, kind: Kind, record: Mapping[str, Any], measured: Iterable[Record] = (), licence: str = ""
+    method: Method | Control,
+    family: Family,
+    record: Mapping[str, Any],
+    measured: Iterable[Record] = (),
+    licence: str = "",
 ) -> str:
     """Markdown, with the front matter that model hubs read. ``record`` is the provenance of the weights, ``licence``
     what is known of the base's."""
     card = method.card
     forgotten = (
-        f"{'class ' if kind == 'class' else ''}{record['target']} forgotten" if "target" in record else "a control"
+        f"{'class ' if family == 'edm' else ''}{record['target']} forgotten" if "target" in record else "a control"
     )
     sets = ""
     if "target" in record:
@@ -57,7 +78,7 @@ def model_card(
         f"# {card.title}: {forgotten}",
         "",
         f"Method `{record['method']}` of Lethe {record['versions']['lethe']}, training seed {record['seed']}{sets}.",
-        _USE[kind],
+        _use(family, record),
         f"- Paper: {card.paper or 'none, a control'}",
         f"- Authors' code: {code}{f' (licence: {card.licence})' if card.licence else ''}",
         f"- Base: {licence or 'licence not known'}",
@@ -99,12 +120,13 @@ def _interval(record: Record) -> str:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    record = read_provenance(arguments.model / weights_of(arguments.kind))
+    family = family_of(arguments.kind, arguments.model)
+    record = read_provenance(arguments.model / weights_of(family))
     if "method" not in record:
         raise LetheError(f"{arguments.model}: not an unlearned model", "give the model folder of the unlearn stage")
     text = model_card(
         method_named(record["method"]),
-        arguments.kind,
+        family,
         record,
         read_records([arguments.records]),
         LICENCES.get(arguments.source, ""),

@@ -38,12 +38,13 @@ def command(
 
 
 def dispatch(stage: str, text: str | None, modules: Mapping[str, str]) -> None:
-    """Run ``python -m STAGE KIND ...``: the command in the module of that kind, the only one that is imported.
+    """Run ``python -m STAGE KIND ...``: the command in the module of that kind, of study or of model, the only one that
+    is imported.
 
     A module has ``parser()`` and ``main(arguments)``.
     """
     chooser = argparse.ArgumentParser(prog=f"python -m {stage}", description=text, allow_abbrev=False)
-    chooser.add_argument("kind", choices=modules, help="the kind of study; --help after it tells more")
+    chooser.add_argument("kind", choices=modules, help="the kind of study or model; --help after it tells more")
     arguments = chooser.parse_args(sys.argv[1:2])
     module = importlib.import_module(modules[arguments.kind])
     command(module.parser(), module.main, sys.argv[2:])

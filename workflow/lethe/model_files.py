@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 CONFIG = "config.json"
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
-FOLDERS = {"class": "", "text": "unet/"}
+Family = Literal["edm", "stable_diffusion", "stable_diffusion_3"]
+"""What a model is: EDM's pixels of classes, or one of the two kinds of latent model of text."""
+
+FOLDERS: dict[Family, str] = {"edm": "", "stable_diffusion": "unet/", "stable_diffusion_3": "transformer/"}
 """Where in the folder the network that is to forget lies."""
 
-PIPELINE_PARTS = (
-    "model_index.json",
-    "scheduler/scheduler_config.json",
-    "text_encoder/config.json",
-    "text_encoder/model.safetensors",
-    "tokenizer/merges.txt",
-    "tokenizer/special_tokens_map.json",
-    "tokenizer/tokenizer_config.json",
-    "tokenizer/vocab.json",
-    f"vae/{CONFIG}",
-    f"vae/{WEIGHTS}",
-)
-"""What a StableDiffusionPipeline folder has beside its U-Net."""
+_TOKENIZER = ("merges.txt", "special_tokens_map.json", "tokenizer_config.json", "vocab.json")
+_ENCODER = (CONFIG, "model.safetensors")
+_COMMON = ("model_index.json", "scheduler/scheduler_config.json", f"vae/{CONFIG}", f"vae/{WEIGHTS}")
 
 
-def model_files(kind: str) -> list[str]:
-    """All files of a model of a study of this kind, but for its card."""
-    network = [f"{FOLDERS[kind]}{CONFIG}", f"{FOLDERS[kind]}{WEIGHTS}"]
-    return network + (list(PIPELINE_PARTS) if kind == "text" else [])
+def _texts(end: str) -> tuple[str, ...]:
+    """The files of a tokenizer and of its text encoder, whose folders' names end so."""
+    return (*(f"text_encoder{end}/{name}" for name in _ENCODER), *(f"tokenizer{end}/{name}" for name in _TOKENIZER))
 
 
-def weights_of(kind: str) -> str:
+PARTS: dict[Family, tuple[str, ...]] = {
+    "edm": (),
+    "stable_diffusion": (*_COMMON, *_texts("")),
+    "stable_diffusion_3": (*_COMMON, *_texts(""), *_texts("_2")),
+}
+"""What the folder has beside that network, where the workflow has made it."""
+
+
+def model_files(family: Family) -> list[str]:
+    """All files of a model of this family, but for its card."""
+    return [f"{FOLDERS[family]}{CONFIG}", weights_of(family), *PARTS[family]]
+
+
+def weights_of(family: Family) -> str:
     """The weights that a method changes."""
-    return f"{FOLDERS[kind]}{WEIGHTS}"
+    return f"{FOLDERS[family]}{WEIGHTS}"

@@ -56,7 +56,7 @@ def _entry(name: str, value: Any, indent: int) -> list[str]:
         return [f"{prefix}{name}:\n", *(line for key, item in given.items() for line in _block(key, item, indent + 2))]
     if isinstance(value, BaseModel):
         return [f"{prefix}{name}:\n", *_group(value, indent + 2)]
-    if isinstance(value, dict) and all(isinstance(item, BaseModel) for item in value.values()):
+    if isinstance(value, dict) and value and all(isinstance(item, BaseModel) for item in value.values()):
         entries = [line for key, item in value.items() for line in _entry(key, item, indent + 2)]
         return [f"{prefix}{name}:\n", *_fields_of(value, indent + 2), *entries]
     return [f"{prefix}{name}: {_flow(json.loads(json.dumps(value)))}\n"]

@@ -4,7 +4,8 @@
 rule table1:
     input:
         code=code_of_artefact("table1"),
-        records=plan.classes.plan.records(plan.classes.table1_rows),
+        records=plan.classes.plan.records(dict.fromkeys([*plan.classes.table1_rows, *plan.classes.equal.twins])),
+        costs=plan.classes.equal.costs,
         published="workflow/published/paper_values.csv",
     output:
         csv=report(
@@ -29,11 +30,12 @@ rule table1:
     params:
         variants=plan.classes.plan.titled(plan.classes.table1_rows),
         study=plan.classes.shown.study,
+        equal=plan.classes.equal.options,
     message:
         "table1: {output.markdown}"
     shell:
         "python -m lethe.artefacts table1 --records {input.records} --variants {params.variants:q}"
-        " --published {input.published} --study {params.study}"
+        " --published {input.published} --study {params.study} {params.equal:q}"
         " --csv {output.csv} --markdown {output.markdown} --tex {output.tex} > {log} 2>&1"
 
 
@@ -279,3 +281,39 @@ if plan.classes.shown.figure6:
             "python -m lethe.artefacts figure6 --records {input.records} --points {params.points}"
             " --titles {params.titles:q} --forgotten {params.forgotten}"
             " --pdf {output.pdf} --png {output.png} --csv {output.csv} > {log} 2>&1"
+
+
+rule tradeoff:
+    input:
+        code=code_of_artefact("tradeoff"),
+        records=plan.classes.plan.records(plan.classes.tradeoff_rows),
+    output:
+        pdf=f"{plan.root}/figures/tradeoff.pdf",
+        png=report(
+            f"{plan.root}/figures/tradeoff.png",
+            caption="../report/tradeoff.rst",
+            category="Figures",
+            labels={"what": "Trade-off, classes"},
+        ),
+        csv=f"{plan.root}/figures/tradeoff.csv",
+    log:
+        f"{plan.root}/logs/figures/tradeoff.log",
+    benchmark:
+        f"{plan.root}/benchmarks/figures/tradeoff.jsonl"
+    localrule: True
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        variants=plan.classes.plan.titled(plan.classes.tradeoff_rows),
+        study=plan.classes.shown.study,
+        confidence=plan.classes.plan.study.measures.confidence,
+    message:
+        "tradeoff: {output.pdf}"
+    shell:
+        "python -m lethe.artefacts tradeoff --records {input.records} --variants {params.variants:q}"
+        " --study {params.study} --confidence {params.confidence}"
+        " --pdf {output.pdf} --png {output.png} --csv {output.csv} > {log} 2>&1"

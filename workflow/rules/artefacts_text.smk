@@ -43,6 +43,7 @@ for name, table in plan.text.alignment_tables.items():
         input:
             code=code_of_artefact(name),
             records=table.records,
+            costs=table.costs,
             published="workflow/published/paper_values.csv",
         output:
             csv=report(
@@ -74,6 +75,79 @@ for name, table in plan.text.alignment_tables.items():
             "python -m lethe.artefacts {params.table} --records {input.records} --study {params.study} {params.options:q}"
             " --published {input.published}"
             " --csv {output.csv} --markdown {output.markdown} --tex {output.tex} > {log} 2>&1"
+
+
+if plan.text.shown.table7 is not None:
+
+    rule table7:
+        input:
+            code=code_of_artefact("table7"),
+            records=plan.text.table7.records,
+            published="workflow/published/paper_values.csv",
+        output:
+            csv=report(
+                f"{plan.root}/tables/table7.csv",
+                caption="../report/table7.rst",
+                category="Tables",
+                labels={"what": "Table 7"},
+            ),
+            markdown=f"{plan.root}/tables/table7.md",
+            tex=f"{plan.root}/tables/table7.tex",
+        log:
+            f"{plan.root}/logs/tables/table7.log",
+        benchmark:
+            f"{plan.root}/benchmarks/tables/table7.jsonl"
+        localrule: True
+        conda:
+            "../../envs/cpu.yaml"
+        threads: 1
+        resources:
+            mem_mb=1000,
+            runtime=10,
+        params:
+            study=plan.text.shown.table7.study,
+            options=plan.text.table7.options,
+        message:
+            "table: {output.markdown}"
+        shell:
+            "python -m lethe.artefacts table7 --records {input.records} {params.options:q} --published {input.published}"
+            " --csv {output.csv} --markdown {output.markdown} --tex {output.tex} > {log} 2>&1"
+
+
+rule tradeoff_text:
+    input:
+        code=code_of_artefact("tradeoff_text"),
+        records=plan.text.plan.records(plan.text.tradeoff_rows),
+    output:
+        pdf=f"{plan.root}/figures/tradeoff_text.pdf",
+        png=report(
+            f"{plan.root}/figures/tradeoff_text.png",
+            caption="../report/tradeoff.rst",
+            category="Figures",
+            labels={"what": "Trade-off, text"},
+        ),
+        csv=f"{plan.root}/figures/tradeoff_text.csv",
+    log:
+        f"{plan.root}/logs/figures/tradeoff_text.log",
+    benchmark:
+        f"{plan.root}/benchmarks/figures/tradeoff_text.jsonl"
+    localrule: True
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        options=plan.text.tradeoff_options,
+        study=plan.text.study,
+        confidence=plan.text.plan.study.measures.confidence,
+    message:
+        "figure: {output.png}"
+    shell:
+        "python -m lethe.artefacts tradeoff_text --records {input.records} {params.options:q}"
+        " --study {params.study} --confidence {params.confidence}"
+        " --pdf {output.pdf} --png {output.png} --csv {output.csv} > {log} 2>&1"
 
 
 rule cost:

@@ -4,9 +4,9 @@
 rule base:
     input:
         code=lambda wildcards: plan.of(wildcards).base().code,
-        data="results/{preset}/{study}/data/train.safetensors",
+        data=lambda wildcards: plan.of(wildcards).data_file("train"),
     output:
-        model_output("results/{preset}/{study}/base/model", "class"),
+        model_output("results/{preset}/{study}/base/model", "edm"),
     log:
         "results/{preset}/logs/{study}/base.log",
     benchmark:
@@ -21,27 +21,34 @@ rule base:
         mem_mb=compute.memory_mb,
         runtime=compute.minutes,
     params:
-        kind=lambda wildcards: plan.of(wildcards).kind,
+        family=lambda wildcards: plan.of(wildcards).family,
         folder="results/{preset}/{study}/base/model",
         state="results/{preset}/state/{study}/base.safetensors",
         job=lambda wildcards: str(plan.of(wildcards).base()),
     message:
         "base: training the base model of {wildcards.study}"
     shell:
-        "python -m lethe.base {params.kind} --data {input.data} --model {params.folder} --state {params.state}"
+        "python -m lethe.base {params.family} --data {input.data} --model {params.folder} --state {params.state}"
         " {params.job} > {log} 2>&1"
 
 
-use rule base as base_text with:
+use rule base as base_stable_diffusion with:
     output:
-        model_output("results/{preset}/{study}/base/model", "text"),
+        model_output("results/{preset}/{study}/base/model", "stable_diffusion"),
     wildcard_constraints:
-        study=plan.studies_of("text"),
+        study=plan.studies_of_family("stable_diffusion"),
+
+
+use rule base as base_stable_diffusion_3 with:
+    output:
+        model_output("results/{preset}/{study}/base/model", "stable_diffusion_3"),
+    wildcard_constraints:
+        study=plan.studies_of_family("stable_diffusion_3"),
 
 
 use rule base as retrained with:
     output:
-        model_output("results/{preset}/{study}/{target}/{variant}/seed{seed}/model", "class"),
+        model_output("results/{preset}/{study}/{target}/{variant}/seed{seed}/model", "edm"),
     log:
         "results/{preset}/logs/{study}/{target}/{variant}/seed{seed}/retrained.log",
     benchmark:
@@ -50,7 +57,7 @@ use rule base as retrained with:
         study=plan.studies_of("class"),
         variant=plan.variants_made_by("base"),
     params:
-        kind=lambda wildcards: plan.of(wildcards).kind,
+        family=lambda wildcards: plan.of(wildcards).family,
         folder="results/{preset}/{study}/{target}/{variant}/seed{seed}/model",
         state="results/{preset}/state/{study}/{target}/{variant}/seed{seed}.safetensors",
         job=lambda wildcards: str(plan.of(wildcards).base(wildcards.target)),

@@ -5,6 +5,6 @@ from lethe.model_files import model_files
 from lethe.plan.artefacts import code_of_artefact
 
 
-def model_output(folder, kind):
+def model_output(folder, family):
     """Every file of a model folder, as outputs that must not be empty."""
-    return [ensure(f"{folder}/{name}", non_empty=True) for name in model_files(kind)]
+    return [ensure(f"{folder}/{name}", non_empty=True) for name in model_files(family)]

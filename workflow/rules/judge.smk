@@ -212,9 +212,9 @@ rule attributes:
 rule judge_images_text:
     input:
         code=lambda wildcards: plan.of(wildcards).judged(plan.cell_of(wildcards)).code,
-        alignment=rules.alignment.output.weights,
-        detector=rules.detector.output.judge,
-        attributes=rules.attributes.output.judge,
+        alignment=lambda wildcards: f"{plan.of(wildcards).judges}/alignment/open_clip_model.safetensors",
+        detector=lambda wildcards: f"{plan.of(wildcards).judges}/detector.onnx",
+        attributes=lambda wildcards: f"{plan.of(wildcards).judges}/attributes.safetensors",
         prompts="results/{preset}/{study}/{target}/prompts.csv",
         images=lambda wildcards: plan.of(wildcards).shards(plan.cell_of(wildcards)),
     output:

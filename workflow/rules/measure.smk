@@ -83,7 +83,7 @@ rule card:
         runtime=10,
     params:
         kind=lambda wildcards: plan.of(wildcards).kind,
-        source=lambda wildcards: plan.of(wildcards).study.data.source,
+        source=lambda wildcards: plan.of(wildcards).source,
         model=lambda wildcards: plan.of(wildcards).model_folder(plan.cell_of(wildcards)),
     message:
         "card: {wildcards.study} {wildcards.target} {wildcards.variant}, seed {wildcards.seed}"

@@ -1,5 +1,6 @@
 """In: training images, for D_r of the nearest classes their similarity too (classes), or the base and a target's concept
-(text). Out: the forget set D_f and the retain set D_r of each target; for text also its prompts and their embeddings."""
+(text). Out: the forget set D_f and the retain set D_r of each target; for text also its prompts and their embeddings.
+"""
 
 
 rule sets:

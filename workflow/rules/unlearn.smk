@@ -8,7 +8,7 @@ rule unlearn:
         sets=lambda wildcards: plan.of(wildcards).sets_files(plan.cell_of(wildcards)),
         embeddings=lambda wildcards: plan.of(wildcards).embeddings_files(plan.cell_of(wildcards)),
     output:
-        model_output("results/{preset}/{study}/{target}/{variant}/seed{seed}/model", "class"),
+        model_output("results/{preset}/{study}/{target}/{variant}/seed{seed}/model", "edm"),
         trajectory=ensure("results/{preset}/{study}/{target}/{variant}/seed{seed}/trajectory.csv", non_empty=True),
         conflict=ensure("results/{preset}/{study}/{target}/{variant}/seed{seed}/conflict.safetensors", non_empty=True),
         cost=ensure("results/{preset}/{study}/{target}/{variant}/seed{seed}/cost.json", non_empty=True),
@@ -43,12 +43,23 @@ rule unlearn:
         " --cost {output.cost} --state {params.state} {params.job} > {log} 2>&1"
 
 
-use rule unlearn as unlearn_text with:
+use rule unlearn as unlearn_stable_diffusion with:
     output:
-        model_output("results/{preset}/{study}/{target}/{variant}/seed{seed}/model", "text"),
+        model_output("results/{preset}/{study}/{target}/{variant}/seed{seed}/model", "stable_diffusion"),
         trajectory=ensure("results/{preset}/{study}/{target}/{variant}/seed{seed}/trajectory.csv", non_empty=True),
         conflict=ensure("results/{preset}/{study}/{target}/{variant}/seed{seed}/conflict.safetensors", non_empty=True),
         cost=ensure("results/{preset}/{study}/{target}/{variant}/seed{seed}/cost.json", non_empty=True),
     wildcard_constraints:
-        study=plan.studies_of("text"),
+        study=plan.studies_of_family("stable_diffusion"),
+        variant=plan.variants_made_by("unlearn"),
+
+
+use rule unlearn as unlearn_stable_diffusion_3 with:
+    output:
+        model_output("results/{preset}/{study}/{target}/{variant}/seed{seed}/model", "stable_diffusion_3"),
+        trajectory=ensure("results/{preset}/{study}/{target}/{variant}/seed{seed}/trajectory.csv", non_empty=True),
+        conflict=ensure("results/{preset}/{study}/{target}/{variant}/seed{seed}/conflict.safetensors", non_empty=True),
+        cost=ensure("results/{preset}/{study}/{target}/{variant}/seed{seed}/cost.json", non_empty=True),
+    wildcard_constraints:
+        study=plan.studies_of_family("stable_diffusion_3"),
         variant=plan.variants_made_by("unlearn"),

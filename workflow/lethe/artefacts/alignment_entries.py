@@ -35,7 +35,7 @@ KEPT = Column("forget_test", "kept:all", "kept ↑", "higher")
 
 
 class Row(NamedTuple):
-    """A row: a variant, the name of the paper's row beside it, and the size of D_r where it is known."""
+    """A row: a variant, the name of the paper's row beside it ("" for none), and the size of D_r where it is known."""
 
     variant: str
     title: str

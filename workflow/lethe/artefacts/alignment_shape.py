@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from lethe.artefacts import equal_compute
 from lethe.artefacts.alignment_entries import ALIGNMENT, KEPT, SEEN, SETS, Column, Entry, Row, Shown
+from lethe.artefacts.equal_compute import EqualCompute
 from lethe.artefacts.rows import DDOF
 from lethe.artefacts.typeset import MINUS, NOTHING, Group, Table, Text, mean_and_std, number, span_of
 from lethe.record import Record
@@ -15,16 +17,28 @@ DIGITS = 3
 
 
 class Layout(NamedTuple):
-    """What differs between the tables: the paper's table, the caption, and whether the size of D_r is a column."""
+    """What differs between the tables: the paper's table, the caption, whether the size of D_r is a column, and whether
+    rows can be shown at equal compute too."""
 
     artefact: str
     caption: str
     sized: bool = False
+    equal: bool = False
 
 
-def as_table(study: str, rows: Sequence[Row], targets: Sequence[Shown], layout: Layout, comparable: bool) -> Table:
+def as_table(
+    study: str,
+    rows: Sequence[Row],
+    targets: Sequence[Shown],
+    layout: Layout,
+    comparable: bool,
+    equal: EqualCompute | None = None,
+    equal_rows: Sequence[Row] = (),
+) -> Table:
+    """``equal_rows`` stand in a block of their own at equal compute."""
     size = ["|D_r|"] if layout.sized else []
-    groups, names = [Group("", 2 + len(size))], ["Method", "n", *size]
+    own = [*size, *([] if equal is None else [equal_compute.COLUMN])]
+    groups, names = [Group("", 2 + len(own))], ["Method", "n", *own]
     for shown in targets:
         groups.append(Group(f"{shown.title}: AS (loss to the base)", len(ALIGNMENT)))
         names += [column.title for column in ALIGNMENT]
@@ -36,26 +50,35 @@ def as_table(study: str, rows: Sequence[Row], targets: Sequence[Shown], layout: 
             groups.append(Group(f"{shown.title}: {SETS[KEPT.prompts]}", len(shown.own)))
             names += [column.title for column in shown.own]
     number_of_table = layout.artefact.removeprefix("table")
+    blocks = [[_line(row, rows, targets, layout, equal) for row in rows]]
+    notes = _notes(study, list({row.variant: row for row in (*equal_rows, *rows)}.values()), targets, comparable)
+    if equal is not None:
+        heading = [Text(equal_compute.HEADING, bold=True), *[Text("")] * (len(names) - 1)]
+        blocks.append([heading, *(_line(row, equal_rows, targets, layout, equal) for row in equal_rows)])
+        notes += equal.notes({row.variant: row.title for row in rows})
     return Table(
         caption=f"{layout.caption} ({study}). Beside it Table {number_of_table} of the RGD paper.",
         label=f"tab:{layout.artefact}-{study}",
         groups=groups,
         columns=names,
-        blocks=[[_line(row, rows, targets, layout) for row in rows]],
-        notes=_notes(study, rows, targets, comparable),
+        blocks=blocks,
+        notes=notes,
         fitted=len(names) > 10,
     )
 
 
-def _line(row: Row, rows: Sequence[Row], targets: Sequence[Shown], layout: Layout) -> list[Text]:
+def _line(
+    row: Row, rows: Sequence[Row], targets: Sequence[Shown], layout: Layout, equal: EqualCompute | None
+) -> list[Text]:
     seeds = [len(entry.cell) for shown in targets for entry in _entries(row, shown) if entry.cell]
     cells = [Text(row.title, italic=row.is_control), Text(span_of(seeds) if seeds else NOTHING)]
     cells += [_size(row.size)] if layout.sized else []
+    cells += [equal.shown(row.variant)] if equal is not None else []
     for shown in targets:
         cells += [_ours(row, rows, shown, column) for column in ALIGNMENT]
         if shown.task:
             cells += [_size(row.published_size)] if layout.sized else []
-            cells += [_papers(shown.entries[row.variant, column]) for column in ALIGNMENT]
+            cells += [_papers(row, shown.entries[row.variant, column]) for column in ALIGNMENT]
         cells += [_ours(row, rows, shown, column) for column in shown.own]
     return cells
 
@@ -79,8 +102,8 @@ def _ours(row: Row, rows: Sequence[Row], shown: Shown, column: Column) -> Text:
     return Text(words, bold=is_best and not row.is_control)
 
 
-def _papers(entry: Entry) -> Text:
-    if entry.paper is None:
+def _papers(row: Row, entry: Entry) -> Text:
+    if entry.paper is None or not row.published:
         return Text(NOTHING)
     loss = "" if entry.paper_loss is None else f" ({number(entry.paper_loss, DIGITS)})"
     return Text(number(entry.paper, DIGITS) + loss)

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lethe.artefacts import typeset
+from lethe.artefacts import equal_compute, typeset
 from lethe.artefacts.alignment_entries import SEEN, Column, Entry, Row, Shown, rows_of, shown_target
 from lethe.artefacts.alignment_shape import Layout, as_table
+from lethe.artefacts.equal_compute import EqualCompute
 from lethe.artefacts.naming import titles_of
 from lethe.artefacts.rows import of_one_study
 from lethe.artefacts.table1 import Published, add_table_outputs, read_published
@@ -26,13 +27,34 @@ COLUMNS = (
     *("n_seeds", "seeds", "images_min", "images_max", "judge", "judge_sha256", "features"),
     *("published_artefact", "published_task", "published_row", "published_retain_size", "published_value"),
     *("published_loss", "published_is_comparable"),
+    *equal_compute.CSV_COLUMNS,
 )
 
 
 def csv_rows(
+    study: str,
+    rows: Sequence[Row],
+    targets: Sequence[Shown],
+    artefact: str,
+    comparable: bool,
+    equal: EqualCompute | None = None,
+    equal_rows: Sequence[Row] = (),
+) -> list[dict[str, Any]]:
+    """One line for each number that was measured or published, then those at equal compute; in full precision."""
+    lines = _lines(study, rows, targets, artefact, comparable)
+    if equal is None:
+        return lines
+    more = _lines(study, equal_rows, targets, artefact, comparable)
+    return [
+        line | equal.csv_columns(line["variant"], is_equal)
+        for part, is_equal in ((lines, False), (more, True))
+        for line in part
+    ]
+
+
+def _lines(
     study: str, rows: Sequence[Row], targets: Sequence[Shown], artefact: str, comparable: bool
 ) -> list[dict[str, Any]]:
-    """One line for each number that was measured or published, in full precision."""
     lines = []
     for shown in targets:
         for row in rows:
@@ -52,17 +74,18 @@ def csv_rows(
                 }
                 if entry.cell:
                     line |= _measured(entry)
-                if entry.paper is not None:
+                paper = entry.paper if row.published else None
+                if paper is not None:
                     line |= {
                         "published_artefact": artefact,
                         "published_task": shown.task,
                         "published_row": row.published,
                         "published_retain_size": row.published_size,
-                        "published_value": entry.paper,
+                        "published_value": paper,
                         "published_loss": entry.paper_loss,
                         "published_is_comparable": comparable,
                     }
-                if entry.cell or entry.paper is not None:
+                if entry.cell or paper is not None:
                     lines.append(line)
     return lines
 
@@ -99,28 +122,31 @@ def main(arguments: argparse.Namespace, layout: Layout) -> None:
     """Write the three files of one of the tables."""
     titles, targets = titles_of(arguments.variants, "--variants"), titles_of(arguments.targets, "--targets")
     tasks = _of_targets(arguments.published_as, "--published-as", targets)
-    seen_by = _of_targets(arguments.seen_by, "--seen-by", targets)
+    seen_by = seen_by_target(arguments, targets)
     records = TextRecords(of_one_study(read_records(arguments.records), arguments.study))
     records.check_targets(list(targets))
     sizes = _sizes(arguments.sizes) if layout.sized else {}
     published_rows = titles_of(arguments.published_rows, "--published-rows")
     rows = rows_of(records, titles, published_rows, sizes)
+    equal = equal_compute.from_options(arguments, titles) if layout.equal else None
+    # The paper has none at equal compute: no row of its bears this name.
+    equal_rows = [row._replace(published="") for row in rows_of(records, equal.titles(titles), {}, {})] if equal else []
     published = {target: _published(arguments.published, layout.artefact, task) for target, task in tasks.items()}
     _check_published_rows(published_rows, layout.artefact, published.values())
     shown = [
         shown_target(
             records,
-            rows,
+            [*rows, *(row for row in equal_rows if row.variant not in titles)],
             target,
             title,
             tasks.get(target, ""),
             published.get(target, {}),
-            _column(seen_by.get(target, "detected")),
+            seen_by[target],
         )
         for target, title in targets.items()
     ]
-    table = as_table(arguments.study, rows, shown, layout, arguments.comparable)
-    lines = csv_rows(arguments.study, rows, shown, layout.artefact, arguments.comparable)
+    table = as_table(arguments.study, rows, shown, layout, arguments.comparable, equal, equal_rows)
+    lines = csv_rows(arguments.study, rows, shown, layout.artefact, arguments.comparable, equal, equal_rows)
     write_rows(arguments.csv, COLUMNS, lines)
     write_text(arguments.markdown, typeset.as_markdown(table))
     write_text(arguments.tex, typeset.as_latex(table))
@@ -155,6 +181,12 @@ def _check_published_rows(
             )
 
 
+def seen_by_target(arguments: argparse.Namespace, targets: Mapping[str, str]) -> dict[str, Column]:
+    """By target, the column that says that it is still there."""
+    named = _of_targets(arguments.seen_by, "--seen-by", targets)
+    return {target: _column(named.get(target, "detected")) for target in targets}
+
+
 def _column(seen_by: str) -> Column:
     if seen_by not in SEEN:
         raise LetheError(f"--seen-by {seen_by}: no such metric", nearest(seen_by, SEEN))
@@ -175,16 +207,7 @@ def add_arguments(parser: argparse.ArgumentParser, layout: Layout) -> None:
     parser.add_argument(
         "--variants", nargs="+", required=True, metavar="NAME=TITLE", help="the rows, in this order, and their titles"
     )
-    parser.add_argument(
-        "--targets", nargs="+", required=True, metavar="NAME=TITLE", help="the targets, in this order, and their titles"
-    )
-    parser.add_argument(
-        "--seen-by",
-        nargs="+",
-        default=[],
-        metavar="TARGET=METRIC",
-        help="what says that a target is still there: detected, or recognised by the attribute judge [detected]",
-    )
+    add_targets(parser)
     if layout.sized:
         parser.add_argument("--sizes", nargs="+", default=[], metavar="NAME=N", help="the size of D_r of rows")
     parser.add_argument("--published", type=Path, required=True, metavar="CSV", help="the paper's values")
@@ -205,4 +228,24 @@ def add_arguments(parser: argparse.ArgumentParser, layout: Layout) -> None:
     parser.add_argument(
         "--comparable", action="store_true", help="the study is the paper's own: do not say that it is not comparable"
     )
+    if layout.equal:
+        equal_compute.add_options(parser)
     add_table_outputs(parser)
+
+
+def add_targets(parser: argparse.ArgumentParser, required: bool = True) -> None:
+    parser.add_argument(
+        "--targets",
+        nargs="+",
+        required=required,
+        default=[],
+        metavar="NAME=TITLE",
+        help="the targets of a text study, in this order, and their titles",
+    )
+    parser.add_argument(
+        "--seen-by",
+        nargs="+",
+        default=[],
+        metavar="TARGET=METRIC",
+        help="what says that a target is still there: detected, or recognised by the attribute judge [detected]",
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib as mpl
 from matplotlib.colors import to_rgb
@@ -16,20 +17,45 @@ from lethe.files import written_whole
 ONE_COLUMN = 3.35
 TWO_COLUMNS = 6.9
 
-# Okabe and Ito's colours (2008), told apart with any colour vision.
+
+class Look(NamedTuple):
+    """The colour of a method, and its marker where points are drawn: no two methods share both."""
+
+    colour: str
+    marker: str
+
+
+# Okabe and Ito's colours (2008) first, then Tol's muted ones (2021), each told apart with any colour vision. Together
+# they are more than an eye can tell apart, so markers differ where colours are near. Rules of gradients stand among the
+# methods; the plain sum is GradDiff's, the restricted one RG's.
 _METHODS = {
-    "base": "#000000",
-    "retrained": "#7f7f7f",
-    "destroyed": "#bdbdbd",
-    "finetune": "#56B4E9",
-    "graddiff": "#0072B2",
-    "rg": "#009E73",
-    "rgd": "#D55E00",
-    "salun": "#E69F00",
-    "random_label": "#CC79A7",
-    "gradient_ascent": "#7A6A00",
+    "base": Look("#000000", "*"),
+    "retrained": Look("#7f7f7f", "P"),
+    "destroyed": Look("#bdbdbd", "X"),
+    "finetune": Look("#56B4E9", "<"),
+    "graddiff": Look("#0072B2", "s"),
+    "graddiff_d": Look("#0072B2", "s"),
+    "sum": Look("#0072B2", "s"),
+    "rg": Look("#009E73", "^"),
+    "restricted": Look("#009E73", "^"),
+    "rgd": Look("#D55E00", "o"),
+    "salun": Look("#E69F00", "D"),
+    "random_label": Look("#CC79A7", "v"),
+    "gradient_ascent": Look("#7A6A00", ">"),
+    "esd": Look("#882255", "h"),
+    "esd_u": Look("#CC6677", "p"),
+    "esd_x": Look("#AA4499", "d"),
+    "doco_first_upload": Look("#44AA99", "v"),
+    "doco_release": Look("#117733", ">"),
+    "concept_ablation": Look("#999933", "H"),
+    "pcgrad_per_tensor": Look("#88CCEE", "D"),
+    "mgda": Look("#332288", "p"),
+    "cagrad": Look("#C9A227", "h"),
+    "nash": Look("#661100", "d"),
 }
+# For rows that are no method's: a colour that no row beside it has, in one marker after another.
 _OTHERS = ("#332288", "#882255", "#44AA99", "#999933", "#AA4499", "#661100")
+_OTHER_MARKERS = ("o", "s", "^", "D", "v", "P")
 
 # The two gradients, in figures that show no methods.
 FORGET = "#AA3377"
@@ -69,11 +95,21 @@ def paper_style() -> Iterator[None]:
         yield
 
 
-def colours_of(variants: Sequence[str]) -> dict[str, str]:
-    """A colour for each variant: a method's own where the variant bears its name, else the next of a reserve."""
-    reserve = (variant for variant in variants if variant not in _METHODS)
-    others = {variant: _OTHERS[index % len(_OTHERS)] for index, variant in enumerate(reserve)}
+def looks_of(variants: Sequence[str]) -> dict[str, Look]:
+    """A look for each variant: a method's own where the variant bears its name, else the next of a reserve."""
+    taken = {_METHODS[variant].colour for variant in variants if variant in _METHODS}
+    free = [colour for colour in _OTHERS if colour not in taken] or list(_OTHERS)
+    reserve = [variant for variant in variants if variant not in _METHODS]
+    others = {
+        variant: Look(free[index % len(free)], _OTHER_MARKERS[index // len(free) % len(_OTHER_MARKERS)])
+        for index, variant in enumerate(reserve)
+    }
     return {variant: _METHODS.get(variant) or others[variant] for variant in variants}
+
+
+def colours_of(variants: Sequence[str]) -> dict[str, str]:
+    """The colours of :func:`looks_of`."""
+    return {variant: look.colour for variant, look in looks_of(variants).items()}
 
 
 def over_white(colour: str, strength: float) -> tuple[float, float, float]:

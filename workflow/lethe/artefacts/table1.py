@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lethe.artefacts import typeset
+from lethe.artefacts import equal_compute, typeset
+from lethe.artefacts.equal_compute import EqualCompute
 from lethe.artefacts.naming import titles_of
 from lethe.artefacts.rows import DDOF, Metric, Row, check_one_judge, of_one_study, row_of
 from lethe.artefacts.typeset import NOTHING, Group, Table, Text, decimals_of, mean_and_std, number, span_of
@@ -34,6 +35,7 @@ COLUMNS = (
     *("study", "variant", "title", "method", "role", "metric", "better", "mean", "std", "ddof", "min", "max"),
     *("n_targets", "n_seeds", "n_cells", "targets", "images_min", "images_max", "judge", "judge_sha256", "features"),
     *("published_metric", "published_value", "published_std", "published_task", "published_is_comparable"),
+    *equal_compute.CSV_COLUMNS,
 )
 # Means of one target's control that differ by more than this are not the same control.
 _SAME = 1e-6
@@ -90,9 +92,28 @@ def control_values(rows: Sequence[Row], metric: str) -> tuple[dict[str, float], 
 
 
 def csv_rows(
+    study: str,
+    rows: Sequence[Row],
+    titles: Mapping[str, str],
+    published: Mapping[tuple[str, str], Published],
+    equal: EqualCompute | None = None,
+    equal_rows: Sequence[Row] = (),
+) -> list[dict[str, Any]]:
+    """One line for each variant and metric, then the real images' own, then those at equal compute; numbers in full
+    precision."""
+    lines = _variant_lines(study, rows, titles, published)
+    if equal is not None:
+        lines = [line | equal.csv_columns(line["variant"], False) for line in lines]
+    lines += _real_lines(study, rows)
+    if equal is not None:
+        more = _variant_lines(study, equal_rows, equal.titles(titles), {})
+        lines += [line | equal.csv_columns(line["variant"], True) for line in more]
+    return lines
+
+
+def _variant_lines(
     study: str, rows: Sequence[Row], titles: Mapping[str, str], published: Mapping[tuple[str, str], Published]
 ) -> list[dict[str, Any]]:
-    """One line for each variant and metric, then the real images' own; numbers in full precision."""
     lines = []
     for row in rows:
         for metric in METRICS:
@@ -118,6 +139,11 @@ def csv_rows(
                     "published_is_comparable": False,
                 }
             lines.append(line | _summary_columns(study, metric, row.summary(metric.name), rows))
+    return lines
+
+
+def _real_lines(study: str, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    lines = []
     for metric in METRICS:
         values, sizes = control_values(rows, metric.name)
         if values:
@@ -153,29 +179,30 @@ def _summary_columns(study: str, metric: Metric, summary: Summary, rows: Sequenc
 
 
 def as_table(
-    study: str, rows: Sequence[Row], titles: Mapping[str, str], published: Mapping[tuple[str, str], Published]
+    study: str,
+    rows: Sequence[Row],
+    titles: Mapping[str, str],
+    published: Mapping[tuple[str, str], Published],
+    equal: EqualCompute | None = None,
+    equal_rows: Sequence[Row] = (),
 ) -> Table:
-    contenders = _contenders(rows)
-    best = {metric.name: _best(contenders, metric) for metric in METRICS}
-    body = []
-    for row in rows:
-        cells = [Text(titles[row.variant], italic=is_control(row)), Text(row.count)]
-        for metric in METRICS:
-            words = _shown(row.summary(metric.name))
-            cells.append(Text(words, bold=row in contenders and words.split(" ")[0] == best[metric.name]))
-        body.append([*cells, *(paper_cell(published, row.method, metric) for metric in METRICS if metric.published)])
     controls = {metric.name: control_values(rows, metric.name) for metric in METRICS}
     measured = [values for values, _ in controls.values() if values]
     real = [Text(REAL, italic=True), Text(str(len(measured[0])) if measured else NOTHING)]
+    real += [Text(NOTHING)] if equal is not None else []
     real += [Text(_shown(summarise(values.values(), DDOF)) if values else NOTHING) for values, _ in controls.values()]
     real += [Text(NOTHING)] * sum(metric.published is not None for metric in METRICS)
     rates = sum(metric.name in _RATES for metric in METRICS)
+    blocks = [_block(rows, titles, published, equal), [real]]
+    if equal is not None:
+        heading = [Text(equal_compute.HEADING, bold=True), *[Text("")] * (len(real) - 1)]
+        blocks.append([heading, *_block(equal_rows, equal.titles(titles), {}, equal)])
     return Table(
         caption=f"Unlearning one class of {study}: mean ± standard deviation over targets and seeds. "
         "Beside it the RGD paper's Table 1, which is not comparable.",
         label=f"tab:table1-{study}",
         groups=[
-            Group("", 2),
+            Group("", 2 if equal is None else 3),
             Group(f"{study}: rates", rates),
             Group("distances in the judge's features", len(METRICS) - rates),
             Group("RGD paper: CIFAR-10, not comparable", 3),
@@ -183,12 +210,34 @@ def as_table(
         columns=[
             "Method",
             "n",
+            *([] if equal is None else [equal_compute.COLUMN]),
             *(f"{metric.name} {metric.arrow}" for metric in METRICS),
             *(f"{metric.published} {metric.arrow}" for metric in METRICS if metric.published),
         ],
-        blocks=[body, [real]],
-        notes=_notes(study, rows, titles, controls),
+        blocks=blocks,
+        notes=_notes(study, rows, titles, controls) + ([] if equal is None else equal.notes(titles)),
+        fitted=equal is not None,
     )
+
+
+def _block(
+    rows: Sequence[Row],
+    titles: Mapping[str, str],
+    published: Mapping[tuple[str, str], Published],
+    equal: EqualCompute | None,
+) -> list[list[Text]]:
+    """Rows that are compared with each other: the best of them is bold."""
+    contenders = _contenders(rows)
+    best = {metric.name: _best(contenders, metric) for metric in METRICS}
+    block = []
+    for row in rows:
+        cells = [Text(titles[row.variant], italic=is_control(row)), Text(row.count)]
+        cells += [equal.shown(row.variant)] if equal is not None else []
+        for metric in METRICS:
+            words = _shown(row.summary(metric.name))
+            cells.append(Text(words, bold=row in contenders and words.split(" ")[0] == best[metric.name]))
+        block.append([*cells, *(paper_cell(published, row.method, metric) for metric in METRICS if metric.published)])
+    return block
 
 
 def _shown(summary: Summary) -> str:
@@ -197,7 +246,7 @@ def _shown(summary: Summary) -> str:
 
 def _contenders(rows: Sequence[Row]) -> list[Row]:
     """The methods that have as many targets as any row: the others' means are over something else."""
-    most = max(len(row.targets) for row in rows)
+    most = max((len(row.targets) for row in rows), default=0)
     return [row for row in rows if not is_control(row) and len(row.targets) == most]
 
 
@@ -267,10 +316,13 @@ def main(arguments: argparse.Namespace) -> None:
     titles = titles_of(arguments.variants, "--variants")
     records = of_one_study(read_records(arguments.records), arguments.study)
     rows = [row_of(records, variant, METRICS) for variant in titles]
-    check_one_judge(rows)
+    equal = equal_compute.from_options(arguments, titles)
+    equal_rows = [row_of(records, variant, METRICS) for variant in equal.variants.values()] if equal else []
+    check_one_judge([*rows, *equal_rows])
     published = read_published(arguments.published, "table1")
-    table = as_table(arguments.study, rows, titles, published)
-    write_rows(arguments.csv, COLUMNS, csv_rows(arguments.study, rows, titles, published))
+    shown = arguments.study, rows, titles, published, equal, equal_rows
+    table = as_table(*shown)
+    write_rows(arguments.csv, COLUMNS, csv_rows(*shown))
     write_text(arguments.markdown, typeset.as_markdown(table))
     write_text(arguments.tex, typeset.as_latex(table))
 
@@ -282,6 +334,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--published", type=Path, required=True, metavar="CSV", help="the paper's values")
     parser.add_argument("--study", required=True, help="the study whose records are shown")
+    equal_compute.add_options(parser)
     add_table_outputs(parser)
 
 

@@ -9,7 +9,7 @@ from lethe.artefacts import alignment_table
 from lethe.artefacts.alignment_table import Layout
 
 TITLE = "Table 2: alignment (AS) of each variant on the prompts to keep"
-_LAYOUT = Layout("table2", "Alignment after unlearning")
+_LAYOUT = Layout("table2", "Alignment after unlearning", equal=True)
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -5,4 +5,12 @@ from __future__ import annotations
 from lethe.cli import dispatch
 
 if __name__ == "__main__":
-    dispatch("lethe.base", __doc__, {"class": "lethe.base.classes", "text": "lethe.base.text"})
+    dispatch(
+        "lethe.base",
+        __doc__,
+        {
+            "edm": "lethe.base.classes",
+            "stable_diffusion": "lethe.base.stable_diffusion",
+            "stable_diffusion_3": "lethe.base.stable_diffusion3",
+        },
+    )

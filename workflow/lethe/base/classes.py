@@ -1,4 +1,4 @@
-"""``python -m lethe.base class`` trains the model of classes that is to forget (or, with --without, one that never saw
+"""``python -m lethe.base edm`` trains the model of classes that is to forget (or, with --without, one that never saw
 the target: the control ``retrained``)."""
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _training_name(settings: BaseSettings, arguments: argparse.Namespace, thread
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lethe.base class", description=__doc__, allow_abbrev=False)
+    parser = argparse.ArgumentParser(prog="python -m lethe.base edm", description=__doc__, allow_abbrev=False)
     parser.add_argument("--data", type=Path, required=True, help="training images, from the data stage")
     parser.add_argument("--model", type=Path, required=True, help="model folder to write, in the format of diffusers")
     parser.add_argument("--without", type=int, metavar="CLASS", help="leave this class out of the training")

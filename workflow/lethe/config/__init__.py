@@ -9,10 +9,12 @@ from typing import Any
 
 from pydantic import Field, ValidationError, model_validator
 
+from lethe.config.shown import study_named
 from lethe.config.shown_classes import ClassArtefacts
 from lethe.config.shown_doco import DoCoArtefacts
+from lethe.config.shown_laboratory import LaboratoryArtefacts
 from lethe.config.shown_text import TextArtefacts
-from lethe.config.studies import ClassStudy, Name, Study, TextStudy
+from lethe.config.studies import BASES, ClassStudy, Name, Study, TextStudy
 from lethe.errors import LetheError, nearest
 from lethe.settings.common import Settings
 
@@ -36,6 +38,7 @@ class Artefacts(Settings):
 
     classes: ClassArtefacts | None = Field(None, description="Those of a class study.")
     text: TextArtefacts | None = Field(None, description="Those of a text study.")
+    laboratory: LaboratoryArtefacts | None = Field(None, description="The gradient-rule laboratory.")
     doco: DoCoArtefacts | None = Field(None, description="Those of DoCo's experiments, in a text study.")
 
 
@@ -48,8 +51,19 @@ class Config(Settings):
     artefacts: Artefacts = Field(description="The tables and figures.")
 
     @model_validator(mode="after")
+    def _judges_are_there(self) -> Config:
+        for name, study in self.studies.items():
+            if isinstance(study, TextStudy) and study.judged_by is not None:
+                judging = study_named(self.studies, f"studies.{name}.judged_by", study.judged_by, "text")
+                if judging.judged_by is not None:
+                    raise ValueError(
+                        f"studies.{name}.judged_by: {study.judged_by} has no judges of its own; say {judging.judged_by}"
+                    )
+        return self
+
+    @model_validator(mode="after")
     def _artefacts_show_what_there_is(self) -> Config:
-        for shown in (self.artefacts.classes, self.artefacts.text, self.artefacts.doco):
+        for shown in (self.artefacts.classes, self.artefacts.text, self.artefacts.laboratory, self.artefacts.doco):
             if shown is not None:
                 shown.check(self.studies)
         return self
@@ -67,12 +81,14 @@ def load_config(values: dict[str, Any]) -> Config:
 
 
 def _fault(fault: Any) -> str:
-    # A study's faults come with its kind in their place, which no file has.
-    place = ".".join(str(part) for depth, part in enumerate(fault["loc"]) if not (depth == 2 and part in _STUDIES))
+    # The faults of a study and of its base come with their kind and pipeline in their place, which no file has.
+    place = ".".join(str(part) for depth, part in enumerate(fault["loc"]) if not _is_tag(depth, part))
     if fault["type"] == "extra_forbidden":
         known = _fields_at(Config, fault["loc"][:-1])
         return f"{place}: there is no such key; {nearest(str(fault['loc'][-1]), known)}"
     if fault["type"] in ("union_tag_not_found", "union_tag_invalid"):
+        if fault["loc"][-1] == "base":
+            return f"{place}.pipeline: say {' or '.join(BASES)}"
         return f"{place}.kind: say class or text"
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] in ("value_error", "missing"):
@@ -83,6 +99,11 @@ def _fault(fault: Any) -> str:
 _STUDIES = {"class": ClassStudy, "text": TextStudy}
 
 
+def _is_tag(depth: int, part: Any) -> bool:
+    """Whether pydantic told classes apart by a part of a fault's place: studies.NAME.KIND.base.PIPELINE."""
+    return (depth == 2 and part in _STUDIES) or (depth == 4 and part in BASES)
+
+
 def _fields_at(model: type[Settings], place: tuple[Any, ...]) -> list[str]:
     """Names of the keys that are known at a place of the configuration."""
     if not place:
@@ -91,6 +112,8 @@ def _fields_at(model: type[Settings], place: tuple[Any, ...]) -> list[str]:
         return _fields_at(_STUDIES[place[2]], place[3:])
     annotation = model.model_fields[place[0]].annotation
     rest = place[1:]
+    if rest and rest[0] in BASES:
+        annotation, rest = BASES[rest[0]], rest[1:]
     if getattr(annotation, "__origin__", None) is dict:
         annotation, rest = annotation.__args__[1], rest[1:]
     options = [part for part in getattr(annotation, "__args__", (annotation,)) if part is not type(None)]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
+from lethe.config.equal_compute import EqualCompute
 from lethe.config.shown import check_rows, study_named
 from lethe.config.studies import ClassStudy, Study
 from lethe.errors import nearest
@@ -23,7 +24,13 @@ class ClassArtefacts(Settings):
         None,
         min_length=1,
         description="Rows of Table 1, in this order; null: all variants of the study, in theirs, without those that "
-        "Table 3 sets against them.",
+        "Table 3 sets against them and without twins.",
+    )
+    equal_compute: EqualCompute | None = Field(
+        None, description="Table 1 shows the methods at equal compute too, not only at equal steps."
+    )
+    tradeoff: tuple[str, ...] | None = Field(
+        None, min_length=1, description="Rows of the trade-off figure; null: those of Table 1."
     )
     pairs: tuple[tuple[str, str], ...] = Field((), description="Rows compared with each other over targets and seeds.")
     trajectory: tuple[str, ...] = Field((), description="Rows in the trajectory figure; methods with two gradients.")
@@ -47,6 +54,7 @@ class ClassArtefacts(Settings):
         study = study_named(studies, "artefacts.classes.study", self.study, "class")
         rows = {
             "table1": self.table1 or (),
+            "tradeoff": self.tradeoff or (),
             "pairs": [name for pair in self.pairs for name in pair],
             "trajectory": self.trajectory,
             "figure2": [self.figure2],
@@ -54,6 +62,8 @@ class ClassArtefacts(Settings):
             "table3": [name for pair in self.table3 for name in pair],
         }
         check_rows(study, self.study, "artefacts.classes", rows)
+        if self.equal_compute is not None:
+            self.equal_compute.check(study, self.study, "artefacts.classes.equal_compute")
         for key in ("trajectory", "figure2"):
             for name in rows[key]:
                 method = study.method(name)

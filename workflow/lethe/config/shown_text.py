@@ -6,9 +6,25 @@ from collections.abc import Iterable, Mapping
 
 from pydantic import Field
 
+from lethe.config.equal_compute import EqualCompute
 from lethe.config.shown import check_rows, study_named
 from lethe.config.studies import Study
 from lethe.settings.common import Settings
+
+
+class Table7(Settings):
+    """Table 7: what unlearning does to a flow model."""
+
+    study: str = Field(description="The study that it shows; its base has the pipeline stable_diffusion_3.")
+    target: str = Field(description="The target.")
+    rows: tuple[str, ...] = Field(min_length=1, description="Its rows.")
+
+    def check(self, studies: Mapping[str, Study]) -> None:
+        study = study_named(studies, "artefacts.text.table7.study", self.study, "text")
+        check_rows(study, self.study, "artefacts.text.table7", {"rows": self.rows})
+        for name in self.rows:
+            if self.target not in study.targets_of(name):
+                raise ValueError(f"artefacts.text.table7.target: {self.target} is not a target of '{name}'")
 
 
 class TextArtefacts(Settings):
@@ -25,9 +41,16 @@ class TextArtefacts(Settings):
         description="By table, the paper's name of a row (in workflow/published) where ours differs.",
     )
     table2: tuple[str, ...] | None = Field(
-        None, description="Rows of Table 2 (alignment by target); null: all variants of the study."
+        None, description="Rows of Table 2 (alignment by target); null: all variants but twins."
+    )
+    equal_compute: EqualCompute | None = Field(
+        None, description="Table 2 shows the methods at equal compute too, not only at equal steps."
+    )
+    tradeoff: tuple[str, ...] | None = Field(
+        None, min_length=1, description="Rows of the trade-off figure; null: those of Table 2."
     )
     table4: tuple[str, ...] = Field((), description="Rows of Table 4 (uniform against diversified sets).")
+    table7: Table7 | None = Field(None, description="Table 7 (a flow model: detections and alignment).")
     table8: tuple[str, ...] = Field((), description="Rows of Table 8 (sizes of the sets).")
     figure1: tuple[tuple[str, str], ...] = Field(
         (), description="Columns of Figure 1: the row shown for the content, and the row shown for the style."
@@ -44,10 +67,13 @@ class TextArtefacts(Settings):
         study = study_named(studies, "artefacts.text.study", self.study, "text")
         rows: dict[str, Iterable[str]] = {
             "table2": self.table2 or (),
+            "tradeoff": self.tradeoff or (),
             "figure1": [name for pair in self.figure1 for name in pair],
             **{key: getattr(self, key) for key in ("table4", "table8", "figure3", "figure4", "figure5", "retained")},
         }
         check_rows(study, self.study, "artefacts.text", rows)
+        if self.equal_compute is not None:
+            self.equal_compute.check(study, self.study, "artefacts.text.equal_compute")
         for table, renamed in self.published_rows.items():
             if table not in ("table2", "table4", "table8"):
                 raise ValueError(f"artefacts.text.published_rows.{table}: no such table; say table2, table4 or table8")
@@ -56,6 +82,8 @@ class TextArtefacts(Settings):
         for key, target in {**shown, **{f"published_as.{name}": name for name in self.published_as}}.items():
             if target is not None and target not in study.target_names():
                 study.unknown_target(f"artefacts.text.{key}", target)
+        if self.table7 is not None:
+            self.table7.check(studies)
         content, style = [pair[0] for pair in self.figure1], [pair[1] for pair in self.figure1]
         needs = {
             "content": (*self.table4, *self.table8, *self.figure3, *self.figure4, *self.retained, *content),

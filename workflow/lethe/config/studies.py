@@ -6,12 +6,13 @@ import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationError, model_validator
 
 from lethe.config.sweeps import Sweep, check_sweeps, rows_of_sweeps
 from lethe.errors import LetheError, nearest
 from lethe.methods import method_named, method_names
 from lethe.methods.method import Control, Kind, Method, settings_of
+from lethe.model_files import Family
 from lethe.settings.base import BaseSettings
 from lethe.settings.common import Settings
 from lethe.settings.concept import Concept
@@ -20,9 +21,10 @@ from lethe.settings.judge import JudgeSettings, TextJudgeSettings
 from lethe.settings.measures import MeasureSettings, TextMeasureSettings
 from lethe.settings.sampling import SamplingSettings
 from lethe.settings.sets import SetsSettings, SimilaritySettings
-from lethe.settings.text_base import TextBaseSettings
+from lethe.settings.stable_diffusion import StableDiffusionSettings
+from lethe.settings.stable_diffusion3 import StableDiffusion3Settings
 from lethe.settings.text_data import TextDataSettings
-from lethe.settings.text_sampling import TextSamplingSettings
+from lethe.settings.text_sampling import SAMPLERS, TextSamplingSettings
 
 CLASSES = {"digits": 10}
 # Folders of a study that are no target's, and the token of what serves every target.
@@ -70,6 +72,7 @@ class StudyRows:
 
     if TYPE_CHECKING:
         kind: Kind
+        family: Family
         unlearn: UnlearnSettings
         variants: dict[str, Variant]
 
@@ -176,6 +179,10 @@ class ClassStudy(Settings, StudyRows):
         default_factory=dict, description="Rows made again for every combination of some settings, by name."
     )
 
+    @property
+    def family(self) -> Family:
+        return "edm"
+
     def target_names(self) -> tuple[str, ...]:
         return tuple(map(str, self.targets))
 
@@ -196,13 +203,31 @@ class ClassStudy(Settings, StudyRows):
         return self
 
 
+def pipeline_of(base: Any) -> str:
+    """Which of the bases of a text study is meant: Stable Diffusion, where nothing is said."""
+    return base.get("pipeline", "stable_diffusion") if isinstance(base, dict) else getattr(base, "pipeline", "")
+
+
+BASES = {"stable_diffusion": StableDiffusionSettings, "stable_diffusion_3": StableDiffusion3Settings}
+TextBase = Annotated[
+    Annotated[StableDiffusionSettings, Tag("stable_diffusion")]
+    | Annotated[StableDiffusion3Settings, Tag("stable_diffusion_3")],
+    Discriminator(pipeline_of),
+]
+
+
 class TextStudy(Settings, StudyRows):
     """A text-to-image base model with its data, and which concepts and styles are to be forgotten in which ways."""
 
     kind: Literal["text"] = Field(description="What is forgotten: a concept or a style.")
-    data: TextDataSettings = Field(default_factory=TextDataSettings, description="The captioned images.")
-    base: TextBaseSettings = Field(default_factory=TextBaseSettings, description="The model that is to forget.")
-    judges: TextJudgeSettings = Field(default_factory=TextJudgeSettings, description="What judges images.")
+    judged_by: Name | None = Field(
+        None,
+        description="Another text study whose data and judges this one shares; it has then no data and judges of its "
+        "own. null: it has.",
+    )
+    data: TextDataSettings | None = Field(default_factory=TextDataSettings, description="The captioned images.")
+    base: TextBase = Field(default_factory=StableDiffusionSettings, description="The model that is to forget.")
+    judges: TextJudgeSettings | None = Field(default_factory=TextJudgeSettings, description="What judges images.")
     unlearn: UnlearnSettings = Field(default_factory=UnlearnSettings, description="What all methods share.")
     sampling: TextSamplingSettings = Field(default_factory=TextSamplingSettings, description="The image sets.")
     measures: TextMeasureSettings = Field(
@@ -212,8 +237,29 @@ class TextStudy(Settings, StudyRows):
     seeds: Seeds = Field((0,), description="Training seeds: of batches and noise of the unlearning.")
     variants: dict[Name, Variant] = Field(description="The rows of the tables, by name, in their order.")
 
+    @property
+    def family(self) -> Family:
+        return self.base.pipeline
+
     def target_names(self) -> tuple[str, ...]:
         return tuple(self.targets)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shares_what_it_does_not_have(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or values.get("judged_by") is None:
+            return values
+        for key in ("data", "judges"):
+            if values.get(key) is not None:
+                raise ValueError(f"{key}: this study has those of {values['judged_by']} (judged_by); leave them out")
+        return {**values, "data": None, "judges": None}
+
+    @model_validator(mode="after")
+    def _has_what_it_does_not_share(self) -> TextStudy:
+        for key in ("data", "judges"):
+            if self.judged_by is None and getattr(self, key) is None:
+                raise ValueError(f"{key}: null, and no judged_by names the study whose {key} these are; give either")
+        return self
 
     @model_validator(mode="after")
     def _rows_are_possible(self) -> TextStudy:
@@ -221,6 +267,7 @@ class TextStudy(Settings, StudyRows):
             if target in RESERVED:
                 raise ValueError(f"targets.{target}: this name is taken; choose another")
         self.check_rows()
+        self._check_pipeline()
         if not any(variant.method == "base" for variant in self.variants.values()):
             raise ValueError(
                 "variants: no row is the base, which the others are compared with; add base: {method: base}"
@@ -240,6 +287,20 @@ class TextStudy(Settings, StudyRows):
                         f"{self.targets[target].train_pairs}; ask for fewer, or draw more prompts"
                     )
         return self
+
+    def _check_pipeline(self) -> None:
+        if self.sampling.sampler not in SAMPLERS[self.family]:
+            raise ValueError(
+                f"sampling.sampler: {self.sampling.sampler} cannot draw from {self.family}; "
+                f"say {' or '.join(SAMPLERS[self.family])}"
+            )
+        for name in self.variants if self.family != "stable_diffusion" else ():
+            for target in self.targets_of(name):
+                if getattr(self.method_settings(name, target), "as_released", False):
+                    raise ValueError(
+                        f"variants.{name}.settings.as_released: the released code is for stable_diffusion, not for "
+                        f"{self.family}; leave it out"
+                    )
 
 
 Study = Annotated[ClassStudy | TextStudy, Field(discriminator="kind")]

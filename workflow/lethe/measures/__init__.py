@@ -17,11 +17,12 @@ from lethe.measures.kernel import (
     kernel_distance_by_subsets,
 )
 from lethe.measures.rates import Rate, remaining_accuracy, unlearning_accuracy, wilson
-from lethe.measures.summary import Paired, Summary, compare_paired, summarise
+from lethe.measures.summary import MeanInterval, Paired, Summary, compare_paired, mean_interval, summarise
 
 __all__ = [
     "Gaussian",
     "KernelDistance",
+    "MeanInterval",
     "Paired",
     "Rate",
     "SubsetKernelDistance",
@@ -34,6 +35,7 @@ __all__ = [
     "gaussian_from_moments",
     "kernel_distance",
     "kernel_distance_by_subsets",
+    "mean_interval",
     "remaining_accuracy",
     "summarise",
     "unlearning_accuracy",

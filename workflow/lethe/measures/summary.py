@@ -47,6 +47,16 @@ class Paired(NamedTuple):
     unit: Literal["target", "seed", "pair"]
 
 
+class MeanInterval(NamedTuple):
+    """A mean with its Student-t interval over ``n`` replicates of a ``unit``; no interval for one replicate."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    n: int
+    unit: Literal["target", "seed"]
+
+
 def summarise(values: Iterable[float], ddof: int = 1) -> Summary:
     """Mean, minimum, maximum and standard deviation of ``values``.
 
@@ -118,6 +128,19 @@ def compare_paired(
     )
 
 
+def mean_interval(cells: Mapping[tuple[str, int], float], confidence: float = 0.95) -> MeanInterval:
+    """The mean of one metric over ``cells``, from (target, seed) to its value, and Student's interval of the mean.
+
+    The replicates are those of :func:`compare_paired`: targets, each the mean over its seeds and weighing alike; with
+    one target, its seeds. LetheError for no cells, or a value that is not finite.
+    """
+    summarise(cells.values())
+    unit, groups = _replicates(cells, "target")
+    means = np.array([math.fsum(cells[key] for key in group) / len(group) for group in groups])
+    low, high = _student_interval(means, confidence)
+    return MeanInterval(float(means.mean()), low, high, means.size, "seed" if unit == "seed" else "target")
+
+
 def _check_cells(a: Mapping[Hashable, float], b: Mapping[Hashable, float]) -> None:
     for side, lonely in (("first", a.keys() - b.keys()), ("second", b.keys() - a.keys())):
         if lonely:
@@ -151,15 +174,15 @@ def _replicates(
     return "target", list(targets.values())
 
 
-def _student_interval(differences: np.ndarray, confidence: float) -> tuple[float | None, float | None]:
+def _student_interval(values: np.ndarray, confidence: float) -> tuple[float | None, float | None]:
     check_confidence(confidence)
-    if differences.size < 2:
+    if values.size < 2:
         return None, None
     from scipy.special import stdtrit
 
-    quantile = float(stdtrit(differences.size - 1, (1 + confidence) / 2))
-    half = quantile * float(differences.std(ddof=1)) / math.sqrt(differences.size)
-    mean = float(differences.mean())
+    quantile = float(stdtrit(values.size - 1, (1 + confidence) / 2))
+    half = quantile * float(values.std(ddof=1)) / math.sqrt(values.size)
+    mean = float(values.mean())
     return mean - half, mean + half
 
 

@@ -20,7 +20,9 @@ from lethe.files import order_metadata, write_json, written_whole
 from lethe.model_files import CONFIG, WEIGHTS
 
 if TYPE_CHECKING:
-    from transformers import CLIPTextModel
+    from transformers import CLIPTextModel, CLIPTextModelWithProjection
+
+    TextEncoder = CLIPTextModel | CLIPTextModelWithProjection
 
 Network = TypeVar("Network", bound=ModelMixin)
 
@@ -34,12 +36,16 @@ def write_network(
     _write(folder, WEIGHTS, config, network.state_dict() if weights is None else weights, provenance)
 
 
-def write_text_encoder(folder: Path, encoder: CLIPTextModel, provenance: dict[str, Any]) -> None:
-    """Write a text encoder as transformers does, under the names that published ones have (``text_model.``)."""
+def write_text_encoder(folder: Path, encoder: TextEncoder, provenance: dict[str, Any]) -> None:
+    """Write a text encoder as transformers does, under the names that published ones have: all but the projection's
+    begin with ``text_model.``"""
     encoder.config.architectures = [type(encoder).__name__]
     config = json.loads(encoder.config.to_json_string())
     config.pop("_name_or_path", None)
-    weights = {f"text_model.{name.removeprefix('text_model.')}": part for name, part in encoder.state_dict().items()}
+    weights = {
+        name if name.startswith("text_projection.") else f"text_model.{name.removeprefix('text_model.')}": part
+        for name, part in encoder.state_dict().items()
+    }
     _write(folder, "model.safetensors", config, weights, provenance)
 
 

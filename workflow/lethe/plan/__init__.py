@@ -3,7 +3,7 @@
 The Snakefile asks here; nothing here imports torch. A cell is (study, target, variant, seed); its folder is
 ``results/<preset>/<study>/<target>/<variant>/seed<seed>``. Models that serve every target stand under target ``any``.
 What depends on the kind of a study is in ``classes.py`` and ``text.py``, the tables and figures of each in
-``artefacts_classes.py``, ``artefacts_text.py`` and ``artefacts_doco.py``.
+``artefacts_classes.py``, ``artefacts_text.py``, ``artefacts_doco.py`` and, of both, ``artefacts_laboratory.py``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from lethe.config.sweeps import ROW_NAME
 from lethe.errors import LetheError, nearest
 from lethe.plan.artefacts_classes import ClassArtefactPlan
 from lethe.plan.artefacts_doco import DoCoArtefactPlan
+from lethe.plan.artefacts_laboratory import LaboratoryPlan
 from lethe.plan.artefacts_text import TextArtefactPlan
 from lethe.plan.classes import ClassPlan
 from lethe.plan.study import ANY, Cell, Job, StudyPlan
@@ -35,7 +36,8 @@ class Plan:
         self.studies = {name: _PLANS[study.kind](config, name) for name, study in config.studies.items()}
         shown = config.artefacts
         self.classes = ClassArtefactPlan(self.studies[shown.classes.study], shown.classes) if shown.classes else None
-        self.text = TextArtefactPlan(self.studies[shown.text.study], shown.text) if shown.text else None
+        self.text = TextArtefactPlan(self.studies, shown.text) if shown.text else None
+        self.laboratory = LaboratoryPlan(self.studies, shown.laboratory) if shown.laboratory else None
         self.doco = DoCoArtefactPlan(self.studies[shown.doco.study], shown.doco) if shown.doco else None
 
     def of(self, place: Any) -> StudyPlan:
@@ -58,6 +60,10 @@ class Plan:
     def studies_of(self, kind: str) -> str:
         """A regular expression of the studies of this kind."""
         return _any_of(name for name, plan in self.studies.items() if plan.study.kind == kind)
+
+    def studies_of_family(self, family: str) -> str:
+        """A regular expression of the studies whose models are of this family."""
+        return _any_of(name for name, plan in self.studies.items() if plan.family == family)
 
     def variants_made_by(self, stage: str) -> str:
         """A regular expression of the variants whose models the stage ``base`` or ``unlearn`` makes."""
@@ -89,7 +95,10 @@ class Plan:
 
     def _names(self, what: str) -> list[str]:
         return [
-            name for plan in (self.classes, self.text, self.doco) if plan is not None for name in getattr(plan, what)()
+            name
+            for plan in (self.classes, self.text, self.laboratory, self.doco)
+            if plan is not None
+            for name in getattr(plan, what)()
         ]
 
     def expected(self) -> dict[str, str]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from lethe.code import modules_behind
+from lethe.config.equal_compute import EqualCompute
+from lethe.methods.method import Control
 from lethe.plan.study import Cell, StudyPlan
 
 
@@ -14,3 +18,41 @@ def code_of_artefact(module: str) -> list[Path]:
 
 def first_cell(plan: StudyPlan, target: str, variant: str) -> Cell:
     return Cell(plan.name, target, variant, plan.seeds_of(variant)[0])
+
+
+def seen_by(plan: StudyPlan, targets: Iterable[str]) -> list[str]:
+    """Which targets of a text study the attribute judge finds: a concept without parts is none the detector knows."""
+    concepts = {target: plan.study.targets[target] for target in targets}
+    return [f"{target}=recognised" for target, c in concepts.items() if c.attribute and not c.parts]
+
+
+class EqualTable(NamedTuple):
+    """What a table's rows at equal compute are made from: the twins, the cost files, and the options of the command."""
+
+    twins: list[str]
+    costs: list[str]
+    options: list[str]
+
+
+NO_EQUAL = EqualTable([], [], [])
+
+
+def without_twins(plan: StudyPlan, equal: EqualCompute | None) -> list[str]:
+    """All variants but the twins of rows: what a table or figure has that names no rows."""
+    return [name for name in plan.study.variants if not equal or name not in equal.twins]
+
+
+def equal_table(plan: StudyPlan, rows: Sequence[str], equal: EqualCompute | None) -> EqualTable:
+    if equal is None:
+        return NO_EQUAL
+    twins = {row: twin for row, twin in equal.rows.items() if row in rows}
+    methods = [name for name in rows if not isinstance(plan.study.method(name), Control)]
+    cells = list(plan.cells(dict.fromkeys([equal.to, *methods, *twins.values()])))
+    costs = [f"{plan.folder(cell)}/cost.json" for cell in cells]
+    options = [
+        *("--equal-to", equal.to, "--tolerance", str(equal.tolerance)),
+        *(("--twins", *(f"{row}={twin}" for row, twin in twins.items())) if twins else ()),
+        *("--cells", *(cell.name for cell in cells)),
+        *("--costs", *costs),
+    ]
+    return EqualTable(list(twins.values()), costs, options)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from lethe.config.shown_classes import ClassArtefacts
 from lethe.config.studies import CLASSES
 from lethe.config.sweeps import in_path, swept_cells
-from lethe.plan.artefacts import first_cell
+from lethe.plan.artefacts import EqualTable, equal_table, first_cell, without_twins
 from lethe.plan.classes import ClassPlan
 from lethe.plan.study import Cell
 
@@ -29,12 +29,22 @@ class ClassArtefactPlan:
             "samples": self.shown.samples,
             "figure6": self.shown.figure6,
         }
-        return ["figure2", "figure7", *(name for name, rows in optional.items() if rows)]
+        return ["figure2", "tradeoff", "figure7", *(name for name, rows in optional.items() if rows)]
 
     @property
     def table1_rows(self) -> list[str]:
         compared = {near for near, _ in self.shown.table3}
-        return list(self.shown.table1 or (name for name in self.plan.study.variants if name not in compared))
+        every = without_twins(self.plan, self.shown.equal_compute)
+        return list(self.shown.table1 or (name for name in every if name not in compared))
+
+    @property
+    def equal(self) -> EqualTable:
+        """Table 1's rows at equal compute."""
+        return equal_table(self.plan, self.table1_rows, self.shown.equal_compute)
+
+    @property
+    def tradeoff_rows(self) -> list[str]:
+        return list(self.shown.tradeoff or self.table1_rows)
 
     @property
     def compared(self) -> list[str]:

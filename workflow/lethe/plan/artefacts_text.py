@@ -6,19 +6,21 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from lethe.config.shown_text import TextArtefacts
-from lethe.plan.artefacts import first_cell
+from lethe.plan.artefacts import NO_EQUAL, EqualTable, equal_table, first_cell, seen_by, without_twins
 from lethe.plan.study import Cell
 from lethe.plan.text import TextPlan
 
 
 class TextArtefactPlan:
-    """Tables 2, 4, 5, 6 and 8, Figures 1, 3, 4, 5 and 8 to 11, the threshold curve and the cost of every row."""
+    """Tables 2 and 4 to 8, Figures 1, 3, 4, 5 and 8 to 11, the threshold curve and the cost of every row."""
 
-    def __init__(self, plan: TextPlan, shown: TextArtefacts) -> None:
-        self.plan, self.shown, self.study = plan, shown, shown.study
+    def __init__(self, plans: Mapping[str, TextPlan], shown: TextArtefacts) -> None:
+        self.plan, self.shown, self.study = plans[shown.study], shown, shown.study
+        self._plans = plans
 
     def tables(self) -> list[str]:
-        return [*self.alignment_tables, "table5", "table6", "cost"]
+        flow = [] if self.shown.table7 is None else ["table7"]
+        return [*self.alignment_tables, "table5", "table6", *flow, "cost"]
 
     def figures(self) -> list[str]:
         optional = {
@@ -29,14 +31,35 @@ class TextArtefactPlan:
             "figure5": self.shown.figure5,
         }
         retained = [f"figure{8 + number}" for number in range(len(self.shown.retained))]
-        return [name for name, rows in optional.items() if rows] + retained
+        return ["tradeoff_text", *(name for name, rows in optional.items() if rows), *retained]
+
+    @property
+    def tradeoff_rows(self) -> list[str]:
+        return list(self.shown.tradeoff or self.table2_rows)
+
+    @property
+    def table2_rows(self) -> list[str]:
+        return list(self.shown.table2 or without_twins(self.plan, self.shown.equal_compute))
+
+    @property
+    def tradeoff_options(self) -> list[str]:
+        """Titles of the rows and of the targets, and what says that a target is still there."""
+        concepts = self.plan.study.targets
+        seen = seen_by(self.plan, concepts)
+        return [
+            *("--variants", *self.plan.titled(self.tradeoff_rows)),
+            *("--targets", *(f"{target}={concept.title}" for target, concept in concepts.items())),
+            *(("--seen-by", *seen) if seen else ()),
+        ]
 
     @property
     def alignment_tables(self) -> dict[str, AlignmentTable]:
         """Tables 2, 4 and 8 by name."""
         study, shown = self.plan.study, self.shown
         content = [] if shown.content is None else [shown.content]
-        tables = {"table2": self._alignment("table2", list(shown.table2 or study.variants), list(study.targets))}
+        rows = self.table2_rows
+        equal = equal_table(self.plan, rows, shown.equal_compute)
+        tables = {"table2": self._alignment("table2", rows, list(study.targets), equal=equal)}
         if shown.table4:
             tables["table4"] = self._alignment("table4", list(shown.table4), content)
         if shown.table8:
@@ -47,14 +70,21 @@ class TextArtefactPlan:
             tables["table8"] = self._alignment("table8", list(shown.table8), content, ["--sizes", *words])
         return tables
 
-    def _alignment(self, name: str, rows: list[str], targets: list[str], more: Sequence[str] = ()) -> AlignmentTable:
+    def _alignment(
+        self,
+        name: str,
+        rows: list[str],
+        targets: list[str],
+        more: Sequence[str] = (),
+        equal: EqualTable = NO_EQUAL,
+    ) -> AlignmentTable:
         concepts = {target: self.plan.study.targets[target] for target in targets}
-        # A concept without parts of its own is none that the detector knows.
-        seen = [f"{target}=recognised" for target, c in concepts.items() if c.attribute and not c.parts]
+        seen = seen_by(self.plan, targets)
         published = [f"{target}={task}" for target, task in self.shown.published_as.items() if target in targets]
         renamed = [f"{ours}={theirs}" for ours, theirs in self.shown.published_rows.get(name, {}).items()]
         return AlignmentTable(
-            records=self.plan.records(rows, targets),
+            records=self.plan.records(dict.fromkeys([*rows, *equal.twins]), targets),
+            costs=equal.costs,
             options=[
                 *("--variants", *self.plan.titled(rows)),
                 *("--targets", *(f"{target}={concept.title}" for target, concept in concepts.items())),
@@ -62,6 +92,22 @@ class TextArtefactPlan:
                 *(("--published-as", *published) if published else ()),
                 *(("--published-rows", *renamed) if renamed else ()),
                 *more,
+                *equal.options,
+            ],
+        )
+
+    @property
+    def table7(self) -> AlignmentTable:
+        """Table 7, where it is shown: of a study of its own."""
+        shown = self.shown.table7
+        plan = self._plans[shown.study]
+        return AlignmentTable(
+            records=plan.records(shown.rows, [shown.target]),
+            costs=[],
+            options=[
+                *("--study", shown.study),
+                *("--variants", *plan.titled(shown.rows)),
+                *("--target", f"{shown.target}={plan.study.targets[shown.target].title}"),
             ],
         )
 
@@ -124,9 +170,11 @@ class TextArtefactPlan:
 
 
 class AlignmentTable(NamedTuple):
-    """What a table of alignment scores is made from: record files, and the options of the command."""
+    """What a table of alignment scores is made from: record files, cost files where it shows equal compute, and the
+    options of the command."""
 
     records: list[str]
+    costs: list[str]
     options: list[str]
 
 

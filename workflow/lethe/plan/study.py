@@ -53,7 +53,7 @@ class StudyPlan:
 
     def __init__(self, config: Config, name: str) -> None:
         self.config, self.name, self.study = config, name, config.studies[name]
-        self.kind = self.study.kind
+        self.kind, self.family = self.study.kind, self.study.family
         self.root = f"results/{config.preset}"
 
     # Cells
@@ -107,11 +107,24 @@ class StudyPlan:
         return f"{self.folder(model)}/model"
 
     @property
+    def data_study(self) -> str:
+        """The study whose data, and whose judges, these are."""
+        return self.name
+
+    def data_file(self, split: str) -> str:
+        return f"{self.root}/{self.data_study}/data/{split}.safetensors"
+
+    @property
+    def source(self) -> str:
+        """What data the base is trained on."""
+        return self.config.studies[self.data_study].data.source
+
+    @property
     def base_files(self) -> list[str]:
-        return [f"{self.root}/{self.name}/base/model/{name}" for name in model_files(self.kind)]
+        return [f"{self.root}/{self.name}/base/model/{name}" for name in model_files(self.family)]
 
     def model_inputs(self, cell: Cell) -> list[str]:
-        return [f"{self.model_folder(cell)}/{name}" for name in model_files(self.kind)]
+        return [f"{self.model_folder(cell)}/{name}" for name in model_files(self.family)]
 
     def shards(self, cell: Cell) -> list[str]:
         """The files of the image set that a cell is about."""
@@ -153,19 +166,19 @@ class StudyPlan:
 
     @functools.cached_property
     def data(self) -> Job:
-        return self.job("data", self._module("data"), as_options(self.study.data))
+        return self.job("data", self._module("data"), as_options(self.config.studies[self.data_study].data))
 
     @functools.cache  # noqa: B019 - a plan lives as long as the process
     def base(self, without: str | None = None) -> Job:
         """``without`` None: the base. Else the control that never saw that class."""
         options = as_options(self.study.base) + (f" --without {without}" if without is not None else "")
-        return self.job("base", self._module("base"), self.on_device(options), self.data)
+        return self.job("base", self._base_modules, self.on_device(options), self.data)
 
     @functools.cache  # noqa: B019
     def unlearn(self, cell: Cell) -> Job:
         name = self.method_of(cell)
         options = f"--seed {cell.seed} {as_options(self.study.method_settings(cell.variant, cell.target))}".strip()
-        modules = ["lethe.unlearn.__main__", f"lethe.methods.{name}", DENOISERS[self.kind][0]]
+        modules = ["lethe.unlearn.__main__", f"lethe.methods.{name}", DENOISERS[self.family][0]]
         return self.job(
             f"unlearn {self.kind} {name}", modules, self.on_device(options), self.base(), *self.learned_from(cell)
         )
@@ -199,13 +212,17 @@ class StudyPlan:
     def _module(self, stage: str) -> list[str]:
         return [f"lethe.{stage}.{'classes' if self.kind == 'class' else 'text'}", f"lethe.{stage}.__main__"]
 
+    @property
+    def _base_modules(self) -> list[str]:
+        return self._module("base")
+
     # Whole
 
     def expected(self) -> dict[str, str]:
         """Every result of the study that carries a fingerprint, with the one it should carry."""
         place = f"{self.root}/{self.name}"
-        files = {f"{place}/data/{split}.safetensors": self.data.fingerprint for split in ("train", "test")}
-        files[f"{place}/base/model/{weights_of(self.kind)}"] = self.base().fingerprint
+        files = {self.data_file(split): self.data.fingerprint for split in ("train", "test")}
+        files[f"{place}/base/model/{weights_of(self.family)}"] = self.base().fingerprint
         for cell in self.cells():
-            files[f"{self.model_folder(cell)}/{weights_of(self.kind)}"] = self.model(cell).fingerprint
+            files[f"{self.model_folder(cell)}/{weights_of(self.family)}"] = self.model(cell).fingerprint
         return files

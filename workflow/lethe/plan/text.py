@@ -7,6 +7,8 @@ import shlex
 
 from lethe.image_plan import shard_count
 from lethe.methods.method import Control
+from lethe.model_files import Family
+from lethe.models import DENOISERS, EMBEDDERS
 from lethe.plan.study import ANY, Cell, Job, StudyPlan
 from lethe.prompt_images import image_count
 from lethe.prompts import NEIGHBOUR
@@ -14,11 +16,24 @@ from lethe.settings.judge import NamedConcepts
 from lethe.settings.measures import ConceptSeen
 from lethe.settings.options import as_options
 
+BASES: dict[Family, str] = {
+    "stable_diffusion": "lethe.base.stable_diffusion",
+    "stable_diffusion_3": "lethe.base.stable_diffusion3",
+}
 JUDGES = ("alignment", "detector", "attributes")
 
 
 class TextPlan(StudyPlan):
     """Every target has prompts of its own; the base draws the images that the methods learn from, once."""
+
+    @property
+    def data_study(self) -> str:
+        return self.study.judged_by or self.name
+
+    @property
+    def judges(self) -> str:
+        """The folder of the judges that look at this study's images."""
+        return f"{self.root}/{self.data_study}/judge"
 
     def images_of(self, cell: Cell) -> Cell:
         return cell
@@ -72,28 +87,30 @@ class TextPlan(StudyPlan):
     def embeddings(self, target: str) -> Job:
         concept = self.study.targets[target]
         options = self.on_device(f"--target {target} --concept-prompt={shlex.quote(concept.prompt)}")
-        return self.job("embed", self._module("sets"), options, self.base(), self.prompts(target))
+        modules = [*self._module("sets"), EMBEDDERS[self.family]]
+        return self.job("embed", modules, options, self.base(), self.prompts(target))
 
     @functools.cache  # noqa: B019
     def training_images(self, target: str, strategy: str) -> Job:
         """What of the sampling settings decides how an image is drawn, decides this too."""
         options = self.on_device(f"--purpose {strategy} {as_options(self.study.sampling)}")
-        return self.job("training images", self._module("sample"), options, self.base(), self.embeddings(target))
+        return self.job("training images", self._sampling_modules, options, self.base(), self.embeddings(target))
 
     @functools.cache  # noqa: B019
     def sets(self, target: str, strategy: str) -> Job:
         options = self.on_device(f"--target {target} --batch {self.study.sampling.kernel_batch}")
-        return self.job("encode", self._module("sets"), options, self.training_images(target, strategy))
+        modules = [*self._module("sets"), DENOISERS[self.family][0]]
+        return self.job("encode", modules, options, self.training_images(target, strategy))
 
     @functools.cache  # noqa: B019
     def judge(self, name: str) -> Job:
-        options = self.on_device(as_options(getattr(self.study.judges, name)))
+        options = self.on_device(as_options(getattr(self.config.studies[self.data_study].judges, name)))
         return self.job(f"judge {name}", self._module("judge"), options, self.data)
 
     @functools.cache  # noqa: B019
     def sample(self, cell: Cell) -> Job:
         options = self.on_device(as_options(self.study.sampling))
-        return self.job("sample", self._module("sample"), options, self.model(cell), self.embeddings(cell.target))
+        return self.job("sample", self._sampling_modules, options, self.model(cell), self.embeddings(cell.target))
 
     @functools.cache  # noqa: B019
     def judged(self, cell: Cell) -> Job:
@@ -127,8 +144,16 @@ class TextPlan(StudyPlan):
         name = next(name for name in self.study.variants if self.study.variants[name].method == "base")
         return Cell(self.name, target, name, self.seeds_of(name)[0])
 
+    @property
+    def _base_modules(self) -> list[str]:
+        return [BASES[self.family], "lethe.base.__main__"]
+
+    @property
+    def _sampling_modules(self) -> list[str]:
+        return [*self._module("sample"), DENOISERS[self.family][0]]
+
     def expected(self) -> dict[str, str]:
-        files, judges = super().expected(), f"{self.root}/{self.name}/judge"
+        files, judges = super().expected(), self.judges
         files[f"{judges}/alignment/open_clip_model.safetensors"] = self.judge("alignment").fingerprint
         files[f"{judges}/detector.onnx"] = self.judge("detector").fingerprint
         files[f"{judges}/attributes.safetensors"] = self.judge("attributes").fingerprint

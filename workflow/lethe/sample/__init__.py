@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -21,20 +21,16 @@ from lethe.settings.options import from_options
 from lethe.training import use_threads
 
 Chosen = TypeVar("Chosen", bound=Settings)
-Model = TypeVar("Model", bound=Denoiser, covariant=True)
+Model = TypeVar("Model", bound=Denoiser)
 
 
-class Loadable(Protocol[Model]):
-    """A class of Denoiser, which reads its folders itself."""
-
-    def load(self, folder: Path, device: torch.device) -> Model: ...
-
-
-def begin(kind: Loadable[Model], settings: type[Chosen], arguments: argparse.Namespace) -> tuple[Chosen, Model]:
+def begin(
+    load: Callable[[Path, torch.device], Model], settings: type[Chosen], arguments: argparse.Namespace
+) -> tuple[Chosen, Model]:
     """The settings and the model of a sampling command."""
     chosen = from_options(settings, arguments)
     use_threads()
-    return chosen, kind.load(arguments.model, choose_device(arguments.device))
+    return chosen, load(arguments.model, choose_device(arguments.device))
 
 
 def write_images(

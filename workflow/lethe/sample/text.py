@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 from pathlib import Path
 from typing import get_args
 
@@ -13,18 +14,18 @@ from lethe.cli import add_device, add_provenance
 from lethe.errors import LetheError
 from lethe.files import read_arrays
 from lethe.image_plan import shard_rows
-from lethe.models.stable_diffusion import StableDiffusion
+from lethe.models import load_denoiser
 from lethe.prompt_images import Purpose, prompt_images
 from lethe.prompts import read_prompts
 from lethe.sample import begin, write_images
 from lethe.settings.options import add_options
 from lethe.settings.text_sampling import TextSamplingSettings
 
-_SAMPLERS = {"pndm": "PNDM", "fast": "DPM-Solver++"}
+_SAMPLERS = {"pndm": "PNDM", "fast": "DPM-Solver++", "euler": "Euler"}
 
 
 def main(arguments: argparse.Namespace) -> None:
-    settings, model = begin(StableDiffusion, TextSamplingSettings, arguments)
+    settings, model = begin(functools.partial(load_denoiser, "text"), TextSamplingSettings, arguments)
     prompts = read_prompts(arguments.prompts)
     embeddings, made = read_arrays(arguments.embeddings)
     if len(embeddings["rows"]) != len(prompts):

@@ -8,7 +8,9 @@ sets ``anchored``: D_r is these images with their prompts, D_f the same images w
 from __future__ import annotations
 
 import argparse
+import importlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,16 +20,19 @@ from lethe.cli import add_device, add_provenance, provenance
 from lethe.device import choose_device
 from lethe.errors import LetheError
 from lethe.files import read_arrays, write_arrays
-from lethe.models.prompts import embed_prompts
-from lethe.models.stable_diffusion import StableDiffusion
+from lethe.models import EMBEDDERS, family_of, load_denoiser
 from lethe.prompts import ANCHORED, PromptRow, read_prompts
 from lethe.settings.method import NoSettings
 from lethe.training import use_threads
+
+if TYPE_CHECKING:
+    from lethe.models.latent import LatentModel
 
 
 def embed(arguments: argparse.Namespace) -> None:
     use_threads()
     device = choose_device(arguments.device)
+    embedder = importlib.import_module(EMBEDDERS[family_of("text", arguments.model)])
     prompts = [row.prompt for row in read_prompts(arguments.prompts)]
     distinct = list(dict.fromkeys(["", arguments.concept_prompt, *prompts]))
     place = {prompt: number for number, prompt in enumerate(distinct)}
@@ -41,7 +46,7 @@ def embed(arguments: argparse.Namespace) -> None:
         concept_prompt=arguments.concept_prompt,
     )
     arrays = {
-        "table": embed_prompts(arguments.model, distinct, device),
+        "table": embedder.embed_prompts(arguments.model, distinct, device),
         "rows": np.array([place[prompt] for prompt in prompts]),
     }
     write_arrays(arguments.output, arrays, record)
@@ -49,7 +54,7 @@ def embed(arguments: argparse.Namespace) -> None:
 
 def encode(arguments: argparse.Namespace) -> None:
     use_threads()
-    model = StableDiffusion.load(arguments.model, choose_device(arguments.device))
+    model = load_denoiser("text", arguments.model, choose_device(arguments.device))
     prompts = read_prompts(arguments.prompts)
     parts = [read_arrays(path)[0] for path in arguments.images]
     images, rows, seeds = (np.concatenate([part[name] for part in parts]) for name in ("images", "rows", "seeds"))
@@ -66,7 +71,7 @@ def encode(arguments: argparse.Namespace) -> None:
 
 
 def _paired(
-    model: StableDiffusion,
+    model: LatentModel,
     prompts: list[PromptRow],
     images: np.ndarray,
     rows: np.ndarray,
@@ -90,7 +95,7 @@ def _paired(
 
 
 def _anchored(
-    model: StableDiffusion,
+    model: LatentModel,
     prompts: list[PromptRow],
     images: np.ndarray,
     rows: np.ndarray,
@@ -115,7 +120,7 @@ def _anchored(
     return arrays | {"forget_conditions": targets, "retain_conditions": rows[chosen]}
 
 
-def _encoded(model: StableDiffusion, images: np.ndarray, batch: int, what: str) -> np.ndarray:
+def _encoded(model: LatentModel, images: np.ndarray, batch: int, what: str) -> np.ndarray:
     blocks = tqdm(np.array_split(images, -(-len(images) // batch)), desc=f"encode {what}", disable=None)
     return np.concatenate([model.encode(torch.from_numpy(block)).numpy() for block in blocks])
 

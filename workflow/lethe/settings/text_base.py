@@ -1,8 +1,8 @@
-"""Settings of a text study's base: a small Stable Diffusion, trained in the workflow."""
+"""What the bases of text studies share in their settings, whichever the pipeline."""
 
 from __future__ import annotations
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt
 
 from lethe.settings.common import Settings
 
@@ -29,34 +29,18 @@ class TextEncoderSettings(Settings):
     length: int = Field(24, ge=4, description="Tokens of a prompt (77 in Stable Diffusion); a longer one is refused.")
 
 
-class UNetSettings(Settings):
-    """The conditional network (diffusers' UNet2DConditionModel)."""
-
-    widths: tuple[PositiveInt, ...] = Field(
-        (48, 64), min_length=1, description="Channels of each resolution, finest first."
-    )
-    attention: tuple[bool, ...] = Field(
-        (False, True), min_length=1, description="Whether each resolution has attention, to itself and to the prompt."
-    )
-    layers: int = Field(1, ge=1, description="Residual and attention blocks per resolution.")
-    heads: int = Field(4, ge=1, description="Attention heads.")
-
-    @model_validator(mode="after")
-    def _one_word_for_each_resolution(self) -> UNetSettings:
-        if len(self.attention) != len(self.widths):
-            raise ValueError(f"attention has {len(self.attention)} entries for {len(self.widths)} widths")
-        return self
-
-
-class TextBaseSettings(Settings):
+class LatentBaseSettings(Settings):
     """How the base model of a text study is trained."""
 
+    pipeline: str = Field(
+        description="stable_diffusion = a U-Net that predicts noise, stable_diffusion_3 = a transformer that predicts "
+        "the velocity of a flow; it may be left out for the first."
+    )
     vae: VAESettings = Field(default_factory=VAESettings, description="The autoencoder, trained first.")
     text_encoder: TextEncoderSettings = Field(
-        default_factory=TextEncoderSettings, description="Trained with the U-Net."
+        default_factory=TextEncoderSettings, description="Trained with the network."
     )
-    unet: UNetSettings = Field(default_factory=UNetSettings, description="The network that is to forget.")
-    steps: int = Field(1700, ge=1, description="Optimiser steps of U-Net and text encoder.")
+    steps: int = Field(1700, ge=1, description="Optimiser steps of network and text encoder.")
     batch: int = Field(64, ge=1, description="Images a step.")
     learning_rate: float = Field(2e-3, gt=0, description="Peak of the one-cycle schedule (AdamW).")
     ema: float = Field(

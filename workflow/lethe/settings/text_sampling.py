@@ -8,6 +8,9 @@ from pydantic import Field
 
 from lethe.settings.common import Settings
 
+SAMPLERS = {"stable_diffusion": ("pndm", "fast"), "stable_diffusion_3": ("euler",)}
+"""Which of them can draw from each family of models."""
+
 
 class TextSamplingSettings(Settings):
     """Which images are drawn from each model, and how. The defaults are those of RGD's evaluation (one image a prompt,
@@ -17,8 +20,10 @@ class TextSamplingSettings(Settings):
         None, ge=1, description="Draw images of the first so many training prompts of D_f and of D_r; null: of all."
     )
     images_per_prompt: int = Field(1, ge=1, description="Images of each prompt, each with a seed of its own.")
-    sampler: Literal["pndm", "fast"] = Field(
-        "pndm", description="pndm = as released (PNDM); fast = DPM-Solver++ with Karras noise levels."
+    sampler: Literal["pndm", "fast", "euler"] = Field(
+        "pndm",
+        description="pndm = as released (PNDM); fast = DPM-Solver++ with Karras noise levels; euler = Stable Diffusion "
+        "3's, for that only.",
     )
     steps: int = Field(50, ge=2, description="Steps of the sampler (fast is as good with 20).")
     guidance: float = Field(7.5, ge=0, description="Weight of classifier-free guidance.")

@@ -13,7 +13,7 @@ from lethe.files import sha256_of, write_arrays, write_json, write_rows
 from lethe.methods import method_named, method_names
 from lethe.methods.method import KINDS, Control, Kind, Method, settings_of
 from lethe.model_files import weights_of
-from lethe.models import load_denoiser
+from lethe.models import family_of, load_denoiser
 from lethe.sets import read_sets
 from lethe.settings.common import Settings
 from lethe.settings.options import add_options, from_options
@@ -55,7 +55,8 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def _training_name(settings: Settings, arguments: argparse.Namespace, threads: int) -> str:
-    files = (arguments.base / weights_of(arguments.kind), arguments.sets, arguments.embeddings)
+    weights = arguments.base / weights_of(family_of(arguments.kind, arguments.base))
+    files = (weights, arguments.sets, arguments.embeddings)
     made_from = "|".join(sha256_of(path) for path in files if path is not None)
     chosen = f"{arguments.method}|{settings.model_dump_json()}|{arguments.seed}|{threads}"
     return f"{arguments.fingerprint}|{made_from}|{chosen}"

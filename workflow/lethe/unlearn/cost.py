@@ -34,7 +34,9 @@ class PassCounter:
 
 def cost_of(started: float, device: torch.device, loop: Unlearning | None, model: Path) -> dict[str, Any]:
     """What the run took, before and after a kill. ``passes`` are forward-backward passes over one batch, ``forwards``
-    those without a gradient; a mask's are in both totals, but not in what a step takes."""
+    those without a gradient; a mask's are in both totals, but not in what a step takes. ``batch`` is that batch's size,
+    so that the passes of methods with different batches can be compared; ``training_seconds`` are those of mask and
+    steps, without loading and saving."""
     on_gpu = device.type == "cuda"
     cost = {
         "seconds": time.monotonic() - started + (loop.seconds_before if loop else 0.0),
@@ -43,12 +45,12 @@ def cost_of(started: float, device: torch.device, loop: Unlearning | None, model
         if on_gpu
         else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024),
         "storage_bytes": sum(path.stat().st_size for path in model.rglob("*") if path.is_file()),
-        "steps": 0,
+        **dict.fromkeys(("steps", "batch", "training_seconds"), 0),
         **dict.fromkeys(("passes", "forwards", "passes_per_step", "forwards_per_step"), 0),
     }
     if loop is not None:
         batch, steps = loop.settings.batch, loop.settings.steps
         for name, total, before in zip(("passes", "forwards"), loop.passes.counts, loop.passes_for_mask, strict=True):
             cost |= {name: total / batch, f"{name}_per_step": (total - before) / batch / steps}
-        cost["steps"] = steps
+        cost |= {"steps": steps, "batch": batch, "training_seconds": loop.training_seconds}
     return cost

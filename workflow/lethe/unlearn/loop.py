@@ -81,6 +81,7 @@ class Unlearning:
         self._begun = time.monotonic()
         self.mask: list[Tensor] | None = None
         self.passes_for_mask = [0, 0]
+        self.training_seconds = 0.0
 
     def prepare(self) -> None:
         """Work out the mask, if the method has one; the same for every start, so it is not part of the state."""
@@ -166,13 +167,16 @@ class Unlearning:
         return Batch(generator=generator, **shared, **side.rows(rows))
 
     def collect(self) -> dict[str, Tensor]:
-        seconds = self.seconds_before + time.monotonic() - self._begun
         return training_state(self.model.network, self.optimiser) | {
             **self.trajectory.collect(len(self.weights)),
             **(self.adversary.collect() if self.adversary is not None else {}),
             "passes": torch.tensor(self.passes.counts),
-            "seconds": torch.tensor(seconds, dtype=torch.float64),
+            "seconds": torch.tensor(self.seconds_so_far(), dtype=torch.float64),
         }
+
+    def seconds_so_far(self) -> float:
+        """Of training, before and after a kill."""
+        return self.seconds_before + time.monotonic() - self._begun
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         restore_training_state(tensors, self.model.network, self.optimiser)
@@ -198,6 +202,7 @@ def unlearn(
         title=f"{method.card.title} on {sets.target}",
         remedy="lower learning_rate, or truncation where the method has one",
     )
+    loop.training_seconds = loop.seconds_so_far()
     return loop
 
 

@@ -1,0 +1,146 @@
+"""What models of both kinds of Stable Diffusion share: latents of an autoencoder, and the folder of a pipeline."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from diffusers import AutoencoderKL, ModelMixin
+from torch import Tensor
+
+from lethe.errors import LetheError
+from lethe.files import read_json, written_whole
+from lethe.models.denoiser import Corrupted
+from lethe.models.drawing import draw_images, evaluating
+from lethe.models.folder import read_network, write_network
+from lethe.settings.text_sampling import TextSamplingSettings
+
+
+class LatentModel(ABC):
+    """A LatentDenoiser around the network of a diffusers pipeline.
+
+    One clean example is the posterior of an image under the autoencoder: (2C, h, w), means and standard deviations, so
+    that no training step runs the autoencoder. Conditions are prompts' embeddings (tokens, width), so that none runs
+    the text encoders.
+    """
+
+    pipeline: str
+    """The class of the pipeline whose folders these are."""
+    part: str
+    """The folder in there that the network is in."""
+    network_class: type[ModelMixin]
+    samplers: tuple[str, ...]
+    """Those of ``TextSamplingSettings.sampler`` that can draw from it."""
+    condition_shape: tuple[int, ...]
+
+    def __init__(self, network: ModelMixin, folder: Path, device: torch.device | str = "cpu") -> None:
+        self.folder, self.device = folder, torch.device(device)
+        self.network = network.to(self.device)
+        factors = read_json(folder / "vae" / "config.json")
+        self.scaling = float(factors.get("scaling_factor") or 0.18215)
+        self.shift = float(factors.get("shift_factor") or 0.0)
+        config = network.config
+        self.latent_shape = (config.in_channels, config.sample_size, config.sample_size)
+        self.clean_shape = (2 * config.in_channels, *self.latent_shape[1:])
+        self._autoencoder: AutoencoderKL | None = None
+
+    @classmethod
+    def load(cls, folder: Path, device: torch.device | str = "cpu") -> Self:
+        """Read the folder of a pipeline; the autoencoder only when images are encoded or decoded."""
+        index = read_json(folder / "model_index.json")
+        if index.get("_class_name") != cls.pipeline:
+            raise LetheError(f"{folder}: a {index.get('_class_name')}, not a {cls.pipeline}", "give such a folder")
+        network, _ = read_network(folder / cls.part, cls.network_class)
+        return cls(network, folder, device)
+
+    def save(self, folder: Path, provenance: dict[str, Any], weights: dict[str, Tensor] | None = None) -> None:
+        """The whole pipeline: this network, and copies of the other parts of the folder that it came from."""
+        write_network(folder / self.part, self.network, provenance, weights)
+        for part in sorted(self.folder.rglob("*")):
+            inside = part.relative_to(self.folder)
+            if part.is_file() and inside.parts[0] not in (self.part, "README.md"):
+                with written_whole(folder / inside) as temporary:
+                    shutil.copyfile(part, temporary)
+
+    def autoencoder(self) -> AutoencoderKL:
+        if self._autoencoder is None:
+            network, _ = read_network(self.folder / "vae", AutoencoderKL)
+            self._autoencoder = network.to(self.device).eval().requires_grad_(False)
+        return self._autoencoder
+
+    @torch.inference_mode()
+    def encode(self, images: Tensor) -> Tensor:
+        """uint8 images (B, 3, H, W) -> their posteriors (B, 2C, h, w) on the CPU: means, then standard deviations."""
+        pixels = images.to(self.device).to(torch.float32) / 127.5 - 1
+        posterior = self.autoencoder().encode(pixels).latent_dist
+        return torch.cat([posterior.mean, posterior.std], 1).cpu()
+
+    def clean(self, stored: Tensor) -> Tensor:
+        return stored.to(self.device)
+
+    def latents(self, clean: Tensor, generator: torch.Generator) -> Tensor:
+        """One draw from each posterior, on the scale that the network is used to."""
+        mean, deviation = clean.chunk(2, dim=1)
+        return self.scaling * (mean + deviation * self._normal(mean.shape, generator) - self.shift)
+
+    @abstractmethod
+    def predict(self, corrupted: Corrupted, conditions: Tensor) -> Tensor:
+        """See :class:`lethe.models.denoiser.Denoiser`."""
+
+    def teach(self, corrupted: Corrupted, conditions: Tensor) -> Tensor:
+        with torch.no_grad():
+            return self.predict(corrupted, conditions)
+
+    def guided(self, noisy: Tensor, level: Tensor, conditions: Tensor, empty: Tensor, guidance: float) -> Tensor:
+        """p(empty) + guidance * (p(conditions) - p(empty)), in one batch of 2B (Ho & Salimans 2022, diffusers)."""
+        both = torch.cat([empty.expand_as(conditions), conditions])
+        prediction = self._ask(torch.cat([noisy, noisy]), level, both)
+        nothing, something = prediction.chunk(2)
+        return nothing + guidance * (something - nothing)
+
+    def frozen(self) -> Self:
+        other = copy.copy(self)
+        other.network = copy.deepcopy(self.network).requires_grad_(False).eval()
+        return other
+
+    @torch.inference_mode()
+    def sample(
+        self,
+        seeds: Sequence[int],
+        conditions: Tensor,
+        settings: TextSamplingSettings,
+        progress: Callable[[int], object] = lambda count: None,
+    ) -> Tensor:
+        """Guided sampling as the pipeline does it; row 0 of ``conditions`` is the empty prompt's embedding, the others
+        are those of the images."""
+        if settings.sampler not in self.samplers:
+            raise LetheError(
+                f"sampler {settings.sampler}: a {self.pipeline} is not drawn from so",
+                f"choose {' or '.join(self.samplers)}",
+            )
+        empty, autoencoder = conditions[:1].to(self.device), self.autoencoder()
+
+        def render(noise: Tensor, wanted: Tensor) -> Tensor:
+            latents = self._denoised(noise, wanted, empty, settings)
+            return autoencoder.decode(latents / self.scaling + self.shift).sample
+
+        with evaluating(self.network):
+            return draw_images(
+                render, seeds, conditions[1:], self.latent_shape, settings.kernel_batch, self.device, progress
+            )
+
+    @abstractmethod
+    def _ask(self, noisy: Tensor, level: Tensor, conditions: Tensor) -> Tensor:
+        """The network's prediction at a level, or at one for each row."""
+
+    @abstractmethod
+    def _denoised(self, noise: Tensor, conditions: Tensor, empty: Tensor, settings: TextSamplingSettings) -> Tensor:
+        """Latents drawn from standard normal noise."""
+
+    def _normal(self, shape: Sequence[int], generator: torch.Generator) -> Tensor:
+        return torch.randn(tuple(shape), generator=generator).to(self.device)

@@ -1,0 +1,46 @@
+"""Reading a tokenizer and a text encoder of a pipeline's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from lethe.errors import LetheError
+
+Encoder = TypeVar("Encoder", bound=PreTrainedModel)
+Tokenizer = TypeVar("Tokenizer", bound=PreTrainedTokenizerBase)
+
+
+def read_text_encoder(
+    folder: Path, number: str, tokenizer: type[Tokenizer], encoder: type[Encoder]
+) -> tuple[Tokenizer, Encoder]:
+    """``tokenizer`` and ``text_encoder`` in a pipeline's folder; ``number`` ends their names where it has several."""
+    end = f"_{number}" if number else ""
+    try:
+        words = tokenizer.from_pretrained(str(folder / f"tokenizer{end}"), local_files_only=True)
+        network, found = encoder.from_pretrained(
+            str(folder / f"text_encoder{end}"), local_files_only=True, output_loading_info=True
+        )
+    except Exception as error:  # the tokenizers library raises nothing more special
+        raise LetheError(
+            f"{folder}: no readable tokenizer{end} and text_encoder{end} ({error})", "give a whole model folder"
+        ) from error
+    if found["missing_keys"]:  # transformers would draw them at random
+        raise LetheError(
+            f"{folder}: text_encoder{end} lacks the weight {min(found['missing_keys'])}", "give a whole model folder"
+        )
+    return words, network.eval()
+
+
+def token_ids(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], length: int | None = None) -> torch.Tensor:
+    """Ids (N, tokens) int64, padded to ``length`` (else the tokenizer's own); a longer prompt is refused, never cut."""
+    length = length or tokenizer.model_max_length
+    ids = tokenizer(list(prompts), padding="max_length", max_length=length).input_ids
+    for prompt, row in zip(prompts, ids, strict=True):
+        if len(row) > length:
+            raise LetheError(f"the prompt '{prompt}' has {len(row)} tokens, more than {length}", "shorten it")
+    return torch.tensor(ids)
