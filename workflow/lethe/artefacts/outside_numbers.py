@@ -91,9 +91,15 @@ class Outside:
         return self.resampled[column.prompts].mean(one - other, self.confidence)
 
 
+# What the table prints as 0.000 is no difference, however surely it is not zero.
+_VISIBLE = 0.0005
+
+
 def _sign(column: Column, difference: Estimate) -> int:
-    """1 where the first is better, -1 where it is worse, 0 where the interval holds zero. Where every prompt has the
-    same difference there is no interval: it counts as it is."""
+    """1 where the first is better, -1 where it is worse, 0 where the interval holds zero or nothing is to be seen.
+    Where every prompt has the same difference there is no interval: it counts as it is."""
+    if abs(difference.value) < _VISIBLE:
+        return 0
     low = difference.value if difference.low is None else difference.low
     high = difference.value if difference.high is None else difference.high
     if low <= 0 <= high:
