@@ -124,6 +124,16 @@ def test_the_note_counts_what_has_not_forgotten():
     assert "4 of 12 models have not" in note
     assert "target 3, training seed 0" in note
     assert "no readable values" in note
+    assert "All 12 models have forgotten" in note_of(cells(forgotten=0.2), "digits", 0.2)
+
+
+@pytest.mark.parametrize(("forgotten", "is_named"), [(0.9, True), (0.2, False)])
+def test_the_legend_names_hollow_points_where_there_are_any(forgotten, is_named):
+    with paper_style():
+        legend = draw(cells(forgotten), TITLES, "note").legends[0]
+    words = [text.get_text() for text in legend.get_texts()]
+    assert ("not forgotten" in words) == is_named
+    assert words[:5] == ["RG", "RGD", "α = 0.03", "α = 0.1", "α = 0.3"]  # noqa: RUF001
 
 
 def test_many_alphas_share_a_marker():

@@ -18,9 +18,10 @@ from scipy.stats import t as student
 
 from lethe.artefacts import tradeoff, tradeoff_text
 from lethe.artefacts.estimates import estimate
-from lethe.artefacts.spread import near_one, side_by_side
+from lethe.artefacts.spread import near_one, side_by_side, ticks_near_one
 from lethe.artefacts.style import _METHODS, looks_of
 from lethe.errors import LetheError
+from lethe.gradients import RULES
 from lethe.measures.summary import mean_interval
 from lethe.record import Record, write_records
 
@@ -164,6 +165,10 @@ def test_the_axis_opens_near_one() -> None:
     assert places[0] == 0
     assert places == sorted(places)
     assert places[3] - places[2] > 0.3 * places[-1], "the last tenth has a third of it"
+    ticks = ticks_near_one(0.01, 0.09)
+    assert ticks[0] == (places[4], "1")
+    assert all(place == near_one(float(words), 0.01) for place, words in ticks)
+    assert all(high - low >= 0.09 * places[4] for (high, _), (low, _) in itertools.pairwise(ticks))
     assert places[4] - places[3] == pytest.approx(math.log10(2)), "one image of a hundred can be seen"
 
 
@@ -201,3 +206,8 @@ def test_no_two_methods_look_alike_and_a_reserve_takes_no_methods_colour() -> No
     looks = looks_of(names)
     assert len(set(looks.values())) == len(names)
     assert {looks["mine"].colour, looks["yours"].colour}.isdisjoint({looks["esd"].colour, looks["cagrad"].colour})
+
+
+def test_every_rule_has_a_look_of_its_own() -> None:
+    """A new method need not: it takes one of the reserve."""
+    assert RULES.keys() <= _METHODS.keys()

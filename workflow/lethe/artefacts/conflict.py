@@ -102,7 +102,7 @@ def draw(conflicts: Sequence[Conflict], titles: Mapping[str, str]) -> Figure:
         )
         share = float((conflict.cosine < 0).sum() / np.isfinite(conflict.cosine).sum())
         left.set_title(
-            f"{titles[conflict.cell.variant]}: {size} tensors, in conflict in {100 * share:.0f} % of the steps",
+            f"{titles[conflict.cell.variant]}: {size} tensors, in conflict in {100 * share:.0f} % of {steps} steps",
             loc="left",
         )
         right.barh(np.arange(size) + 0.5, conflict.share, height=1, color=colours[conflict.cell.variant])

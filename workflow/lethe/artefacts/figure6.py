@@ -101,7 +101,7 @@ def draw(cells: Sequence[Measured], titles: Mapping[str, str], note: str) -> Fig
                 _draw_box(axes, own, metric, middle, width, colours[variant])
                 _draw_points(axes, own, metric, middle, width, colours[variant], markers)
         _frame(axes, metric, label, weights, cells)
-    _draw_legend(figure, variants, titles, colours, markers)
+    _draw_legend(figure, variants, titles, colours, markers, not all(cell.is_forgotten for cell in cells))
     write(figure, Block(lines, _NOTE_SIZE, _EDGE, _HIGH, colour=GREY))
     return figure
 
@@ -187,6 +187,7 @@ def _draw_legend(
     titles: Mapping[str, str],
     colours: Mapping[str, str],
     markers: Mapping[float, str],
+    some_failed: bool,
 ) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
@@ -201,8 +202,9 @@ def _draw_legend(
             Line2D([], [], marker=marker, color=GREY, label=f"α = {truncation:g}", **point)  # noqa: RUF001
             for truncation, marker in markers.items()
         ]
-    hollow = {"markerfacecolor": "white", "markeredgecolor": GREY}
-    handles.append(Line2D([], [], marker="o", label="not forgotten", **point, **hollow))
+    if some_failed:
+        hollow = {"markerfacecolor": "white", "markeredgecolor": GREY}
+        handles.append(Line2D([], [], marker="o", label="not forgotten", **point, **hollow))
     look = {"handlelength": 1.1, "handletextpad": 0.4, "columnspacing": 1.4, "borderaxespad": 0.2}
     figure.legend(handles=handles, loc="upper center", ncols=len(handles), **look)
 
@@ -211,14 +213,18 @@ def note_of(cells: Sequence[Measured], study: str, forgotten: float) -> str:
     targets = sorted({cell.point.cell.target for cell in cells}, key=lambda name: (len(name), name))
     seeds = sorted({cell.point.cell.seed for cell in cells}, key=int)
     failed = sum(not cell.is_forgotten for cell in cells)
+    known = f"All {len(cells)} models have forgotten (UA of {forgotten:g} at least)."
+    if failed:
+        known = (
+            f"Boxes are of models that have forgotten (UA of {forgotten:g} at least). Hollow: {failed} of {len(cells)} "
+            "models have not; what was hardly changed keeps a small distance and a high accuracy."
+        )
     over = "α" + (", targets" if len(targets) > 1 else "") + (", seeds" if len(seeds) > 1 else "")  # noqa: RUF001
     return (
         f"{study}, target{'s' * (len(targets) > 1)} {', '.join(targets)}, training seed{'s' * (len(seeds) > 1)} "
         f"{', '.join(seeds)}. Box: quartiles over {over} (truncation of the forget loss); whiskers: extremes; thick "
-        f"line: median; of the models that have forgotten (UA of {forgotten:g} at least). Hollow: {failed} of "
-        f"{len(cells)} models have not; what was hardly changed keeps a small distance and a high accuracy. FD is "
-        "measured in the features of the study's own judge. The paper's Figure 6 (CIFAR-10) has no readable values to "
-        "set beside these."
+        f"line: median. {known} FD is measured in the features of the study's own judge. The paper's Figure 6 "
+        "(CIFAR-10) has no readable values to set beside these."
     )
 
 

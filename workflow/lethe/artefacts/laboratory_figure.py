@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from lethe.artefacts.laboratory_rows import CONFLICT, OF_TEXT, SECONDS, Quantity, Study
+from lethe.artefacts.laboratory_rows import CONFLICT, SECONDS, Quantity, Study
 from lethe.artefacts.points import draw_row, legend
-from lethe.artefacts.spread import side_by_side
+from lethe.artefacts.spread import near_one, side_by_side, ticks_near_one
 from lethe.artefacts.style import GREY, TWO_COLUMNS, Look, looks_of
+from lethe.artefacts.typeset import MINUS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,8 +19,22 @@ _GAP = 0.045  # between two markers, of what the cells span
 
 
 class Panel(NamedTuple):
+    """An outcome of a study. A share is drawn open near 1, where most rules lie; if less is better, as 1 minus it."""
+
     study: Study
     quantity: Quantity
+
+    @property
+    def title(self) -> str:
+        turned = self.quantity.is_share and self.quantity.better == "lower"
+        return f"{self.study.name}: " + (f"1 {MINUS} {self.quantity.title} ↑" if turned else self.quantity.heading)
+
+    def height(self, value: float) -> float:
+        """Where a value is drawn; an interval of a share ends at 0 and 1, which Student's does not know."""
+        if not self.quantity.is_share:
+            return value
+        share = min(max(value, 0.0), 1.0)
+        return near_one(1 - share if self.quantity.better == "lower" else share, self.study.resolution)
 
 
 def panels_of(studies: Sequence[Study]) -> list[Panel]:
@@ -39,10 +54,9 @@ def draw(studies: Sequence[Study], confidence: float) -> Figure:
     for column, panel in enumerate(panels):
         for axes, across in zip(grid[:, column], (CONFLICT, SECONDS), strict=True):
             _draw_panel(axes, panel, across, looks, confidence)
-        words = f"{panel.study.name}: {panel.quantity.heading}"
-        grid[0, column].set_title(words, loc="left")
-        if panel.quantity.better == "lower":
-            grid[0, column].invert_yaxis()
+        grid[0, column].set_title(panel.title, loc="left")
+        if panel.quantity.is_share:
+            _open_near_one(grid[0, column], panel.study.resolution)
     legend(figure, titles, looks, across=4)
     figure.supxlabel(_note(studies, confidence), fontsize=6.5, color=GREY)
     return figure
@@ -54,23 +68,30 @@ def _draw_panel(axes: Axes, panel: Panel, across: Quantity, looks: Mapping[str, 
     moved = side_by_side(places, _GAP * (max(every) - min(every)))
     for row, before, after in zip(panel.study.rows, places, moved, strict=True):
         x, y = row.values[across.name], row.values[panel.quantity.name]
-        height = row.mean(panel.quantity, confidence)
-        bounds = height.low, height.high
-        if panel.quantity.is_share and None not in bounds:
-            bounds = max(height.low, 0.0), min(height.high, 1.0)
-        cells = [(x[cell] + after - before, y[cell]) for cell in x]
-        draw_row(axes, looks[row.variant], (after, height.mean), cells, up=bounds)
+        mean = row.mean(panel.quantity, confidence)
+        bounds = tuple(None if bound is None else panel.height(bound) for bound in (mean.low, mean.high))
+        cells = [(x[cell] + after - before, panel.height(y[cell])) for cell in x]
+        draw_row(axes, looks[row.variant], (after, panel.height(mean.mean)), cells, up=bounds)
     axes.margins(0.08)
     axes.set_xlabel(across.title)
     axes.locator_params(axis="x", nbins=4)
 
 
+def _open_near_one(axes: Axes, resolution: float) -> None:
+    """From what is drawn, or 0.9, up to 1."""
+    top = near_one(1.0, resolution)
+    low = min(axes.dataLim.y0, near_one(0.9, resolution))
+    axes.set_ylim(low - 0.05 * (top - low), top + 0.05 * (top - low))
+    shown = [(place, words) for place, words in ticks_near_one(resolution, 0.1) if place >= axes.get_ylim()[0]]
+    axes.set_yticks([place for place, _ in shown], [words for _, words in shown])
+
+
 def _note(studies: Sequence[Study], confidence: float) -> str:
     units = {row.mean(study.outcome[0], confidence).unit for study in studies for row in study.rows}
     over = " or ".join(f"{unit}s" for unit in ("target", "seed") if unit in units)
-    turned = " (where low is better, the axis is turned)" if any(study.outcome is OF_TEXT for study in studies) else ""
     return (
         f"Large: mean of a rule, bar its {100 * confidence:g} % interval (over {over}); small: a cell (target, seed).\n"
-        f"Up is better in every panel{turned}. Markers that would cover each other across stand side by side.\n"
+        "Up is better in every panel; shares are drawn open near 1. "
+        "Markers that would cover each other across stand side by side.\n"
         "steps in conflict: share of the steps in which the two gradients have a negative cosine."
     )

@@ -79,6 +79,11 @@ class Study:
     devices: Sequence[str]
 
     @property
+    def resolution(self) -> float:
+        """The smallest difference of two shares: one image."""
+        return 1 / max(record.n for record in self.judged)
+
+    @property
     def quantities(self) -> list[Quantity]:
         return [*self.outcome, *OF_RUNS]
 

@@ -15,6 +15,20 @@ def near_one(share: float, resolution: float) -> float:
     return math.log10((1 + resolution) / (1 - share + resolution))
 
 
+_TICKS = (0.999, 0.995, 0.99, 0.98, 0.95, 0.9, 0.8, 0.5, 0.0)
+
+
+def ticks_near_one(resolution: float, gap: float) -> list[tuple[float, str]]:
+    """Places and labels on the axis of :func:`near_one`, from 1 down, no two nearer than the share ``gap`` of it."""
+    whole = near_one(1.0, resolution)
+    kept = [(whole, "1")]
+    for share in _TICKS:
+        place = near_one(share, resolution)
+        if kept[-1][0] - place >= gap * whole and 1 - share >= resolution:
+            kept.append((place, f"{share:g}"))
+    return kept
+
+
 def side_by_side(places: Sequence[float], gap: float) -> list[float]:
     """``places`` moved as little as can be (least squares) so that no two are nearer than ``gap``, in the same order;
     equal places keep the order they are given in.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from lethe.artefacts.estimates import Estimate
 from lethe.artefacts.points import draw_row, legend, size_of
-from lethe.artefacts.spread import near_one, side_by_side
+from lethe.artefacts.spread import near_one, side_by_side, ticks_near_one
 from lethe.artefacts.style import GREY, TWO_COLUMNS, Look, looks_of
 from lethe.measures.pareto import pareto_front
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _GAP = 0.038  # between two markers, of the panel's width
-_TICKS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
 _TICK_GAP = 0.09
 _PANEL_HEIGHT = 2.35
 
@@ -179,10 +178,6 @@ def _draw_outside(axes: Axes, words: str, look: Look, place: float, edge: float)
 
 
 def _ticks(axes: Axes, resolution: float, one: float) -> None:
-    """Labels from 1 down, as many as have room; ``one`` is where the middle of the rows at 1 stands."""
-    kept = [(one, "1")]
-    for share in reversed(_TICKS):
-        place = near_one(share, resolution)
-        if kept[-1][0] - place >= _TICK_GAP * kept[0][0] and 1 - share >= resolution:
-            kept.append((place, f"{share:g}"))
-    axes.set_xticks([place for place, _ in kept], [words for _, words in kept])
+    """``one`` is where the middle of the rows at 1 stands."""
+    (_, words), *others = ticks_near_one(resolution, _TICK_GAP)
+    axes.set_xticks([one, *(place for place, _ in others)], [words, *(words for _, words in others)])
