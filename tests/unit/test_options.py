@@ -27,6 +27,7 @@ from lethe.settings.concept import Concept
 from lethe.settings.network import NetworkSettings
 from lethe.settings.options import add_options, as_options, from_options
 from lethe.settings.sampling import SamplingSettings
+from lethe.settings.text_base import LatentBaseSettings
 
 MODULES = [
     importlib.import_module(f"lethe.settings.{info.name}") for info in pkgutil.iter_modules(lethe.settings.__path__)
@@ -35,7 +36,7 @@ OF_STAGES = {
     cls.__name__: cls
     for module in MODULES
     for _, cls in inspect.getmembers(module, inspect.isclass)
-    if issubclass(cls, Settings) and cls not in (Settings, Concept)
+    if issubclass(cls, Settings) and cls not in (Settings, Concept, LatentBaseSettings)
 }
 OF_METHODS = {}
 for name in method_names():
@@ -60,8 +61,9 @@ def accepted(model: type[BaseModel], name: str) -> list[BaseModel]:
     """Settings that differ from the defaults in one field, for each awkward value that the field accepts."""
     annotation = model.model_fields[name].annotation
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [model(**{name: inner}) for field in annotation.model_fields for inner in accepted(annotation, field)]
-    choices = typing.get_args(annotation) if typing.get_origin(annotation) is Literal else CANDIDATES
+        choices = [inner for field in annotation.model_fields for inner in accepted(annotation, field)]
+    else:
+        choices = typing.get_args(annotation) if typing.get_origin(annotation) is Literal else CANDIDATES
     found = []
     for value in choices:
         try:

@@ -23,7 +23,9 @@ class TransformerSettings(Settings):
 class StableDiffusion3Settings(LatentBaseSettings):
     """How a small Stable Diffusion 3 is trained."""
 
-    pipeline: Literal["stable_diffusion_3"] = Field(description=LatentBaseSettings.model_fields["pipeline"].description)
+    pipeline: Literal["stable_diffusion_3"] = Field(
+        "stable_diffusion_3", description=LatentBaseSettings.model_fields["pipeline"].description
+    )
     text_encoder_2: TextEncoderSettings = Field(
         default_factory=TextEncoderSettings,
         description="Trained with the network; its tokens are as many as the first one's.",
