@@ -10,6 +10,7 @@ from lethe.cli import add_device, add_provenance, add_state, command, leave, pro
 from lethe.device import choose_device
 from lethe.errors import LetheError
 from lethe.files import sha256_of, write_arrays, write_json, write_rows
+from lethe.lean import import_diffusers_lean
 from lethe.methods import method_named, method_names
 from lethe.methods.method import KINDS, Control, Kind, Method, settings_of
 from lethe.model_files import weights_of
@@ -102,6 +103,11 @@ def _add_method(commands: argparse._SubParsersAction, kind: Kind, name: str) -> 
     add_provenance(options)
 
 
+def _main(arguments: argparse.Namespace) -> None:
+    import_diffusers_lean()
+    main(arguments)
+
+
 if __name__ == "__main__":
-    command(parser(), main)
+    command(parser(), _main)
     leave()
