@@ -13,9 +13,11 @@ import pytest
 from lethe.unlearn import __main__ as unlearn
 
 KINDS = {"class": "classes", "text": "text"}
-OF_KINDS = ["data", "base", "sets", "sample", "judge", "measure"]
+OF_KINDS = ["data", "sets", "sample", "judge", "measure"]
+FAMILIES = {"edm": "classes", "stable_diffusion": "stable_diffusion", "stable_diffusion_3": "stable_diffusion3"}
 MODULES = [
     *(f"lethe.{stage}.{module}" for stage in OF_KINDS for module in KINDS.values()),
+    *(f"lethe.base.{module}" for module in FAMILIES.values()),
     "lethe.prompts",
     "lethe.unlearn.__main__",
     "lethe.card",
@@ -51,9 +53,10 @@ def test_every_command_can_say_what_it_takes(name):
                 assert all(option in text for option in action.option_strings)
 
 
-@pytest.mark.parametrize("stage", OF_KINDS)
-def test_a_stage_asks_for_the_kind_of_study(stage):
-    for words, status, said in ((["--help"], 0, "{class,text}"), ([], 2, "kind"), (["clas"], 2, "'clas'")):
+@pytest.mark.parametrize(("stage", "choices"), [*((stage, KINDS) for stage in OF_KINDS), ("base", FAMILIES)])
+def test_a_stage_asks_for_the_kind_of_study_or_model(stage, choices):
+    listed = f"{{{','.join(choices)}}}"
+    for words, status, said in ((["--help"], 0, listed), ([], 2, "kind"), (["clas"], 2, "'clas'")):
         ended = run(stage, *words)
         assert ended.returncode == status, ended.stderr
         assert said in ended.stdout + ended.stderr
