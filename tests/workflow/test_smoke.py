@@ -179,7 +179,8 @@ def test_results_verify(finished):
 def test_plain_snakemake_plans_the_miniature(fresh):
     planned = fresh.planned(preset="miniature")
     assert sum(job.startswith("unlearn: rgd forgets digits") for job in planned) == 10
-    assert sum(job.startswith("unlearn: rgd forgets shapes") for job in planned) == 2
+    assert sum(job.startswith("unlearn: rgd forgets shapes ") for job in planned) == 2
+    assert sum(job.startswith("unlearn: rgd forgets shapes3 ") for job in planned) == 1
     assert sum(job.startswith("retrained:") for job in planned) == 3
     # Five methods and a twin, retrained for three targets, two controls; Table 3; points of Figure 6 that no row has.
     assert sum(job.startswith("sample: digits") for job in planned) == 10 * 6 + 3 + 2 + 3 * 3 + 3 * 8
@@ -228,7 +229,8 @@ def test_report_holds_every_figure_with_its_caption(finished, tmp_path):
     finished.run("--report", str(tmp_path / "report.zip"))
     with zipfile.ZipFile(tmp_path / "report.zip") as archive:
         text = "".join(archive.read(name).decode(errors="ignore") for name in archive.namelist())
-    for caption in sorted((REPOSITORY / "workflow/report").glob("*.rst")):
+    captions = {path for path in (REPOSITORY / "workflow/report").glob("*.rst") if path.stem != "laboratory"}
+    for caption in sorted(captions):  # the laboratory is a preset of its own
         words = re.findall(r"[A-Za-z]{6,}", caption.read_text().split("{{")[0])[:6]
         assert words
         assert all(word in text for word in words), f"the caption {caption.name} is missing from the report"
