@@ -13,8 +13,8 @@ from PIL import Image
 from lethe.artefacts import figure4
 from lethe.artefacts.counted import Count, counted, of_one_set
 from lethe.artefacts.figure4 import bars_of, draw, notes_of, readable
+from lethe.artefacts.published import Published
 from lethe.artefacts.style import colours_of, paper_style
-from lethe.artefacts.table1 import Published
 from lethe.errors import LetheError
 from lethe.record import Record, write_records
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from lethe.artefacts.published import Published
 from lethe.artefacts.rows import check_judged_alike
-from lethe.artefacts.table1 import Published
 from lethe.artefacts.text_rows import Cell, TextRecords, summary_of
 from lethe.artefacts.typeset import number
 from lethe.errors import LetheError, nearest

@@ -14,8 +14,9 @@ from lethe.artefacts.alignment_entries import SEEN, Column, Entry, Row, Shown, r
 from lethe.artefacts.alignment_shape import Layout, as_table
 from lethe.artefacts.equal_compute import EqualCompute
 from lethe.artefacts.naming import titles_of
+from lethe.artefacts.outputs import add_table_outputs
+from lethe.artefacts.published import Published, read_published
 from lethe.artefacts.rows import of_one_study
-from lethe.artefacts.table1 import Published, add_table_outputs, read_published
 from lethe.artefacts.text_rows import TextRecords
 from lethe.errors import LetheError, nearest
 from lethe.files import write_rows, write_text

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from lethe.artefacts.naming import CellName, cell_named, check_parallel, title_of, titles_of
+from lethe.artefacts.outputs import add_figure_outputs
 from lethe.artefacts.style import GREY, TWO_COLUMNS, colours_of, paper_style, save
 from lethe.errors import LetheError
 from lethe.files import read_arrays, write_rows
@@ -176,6 +177,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="their conflict.safetensors, in that order",
     )
     parser.add_argument("--titles", nargs="+", required=True, metavar="NAME=TITLE", help="titles of the variants")
-    parser.add_argument("--pdf", type=Path, required=True, help="pdf file to write")
-    parser.add_argument("--png", type=Path, required=True, help="png file to write")
-    parser.add_argument("--csv", type=Path, required=True, help="csv file of the drawn numbers to write")
+    add_figure_outputs(parser, numbers=True)

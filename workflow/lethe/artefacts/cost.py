@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from lethe.artefacts import typeset
 from lethe.artefacts.naming import cell_named, check_parallel, title_of, titles_of
+from lethe.artefacts.outputs import add_table_outputs
 from lethe.artefacts.rows import DDOF
-from lethe.artefacts.table1 import add_table_outputs
 from lethe.artefacts.typeset import Group, Table, Text, decimals_of, mean_and_std, span_of
 from lethe.errors import LetheError
 from lethe.files import read_json, write_rows, write_text

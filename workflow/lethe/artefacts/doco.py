@@ -13,9 +13,9 @@ from lethe.artefacts import typeset
 from lethe.artefacts.doco_entries import Row, Shown, rows_of, shown_target
 from lethe.artefacts.doco_shape import as_table
 from lethe.artefacts.naming import titles_of
+from lethe.artefacts.outputs import add_table_outputs
 from lethe.artefacts.reported import read_reported, reported_tables
 from lethe.artefacts.rows import of_one_study
-from lethe.artefacts.table1 import add_table_outputs
 from lethe.artefacts.text_rows import Cell, TextRecords, summary_of
 from lethe.errors import LetheError, nearest
 from lethe.files import write_rows, write_text

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
+from lethe.artefacts.outputs import add_figure_outputs
 from lethe.artefacts.plane import in_plane
 from lethe.artefacts.scene import SHAPE, Scene, fit, legend_entries, magnified, short_side
 from lethe.artefacts.steps import read_steps
@@ -118,5 +119,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--retain-weight", type=float, default=1.0, help="the paper's lambda: draws lambda g_r [1, the paper's sketch]"
     )
-    parser.add_argument("--pdf", type=Path, required=True, help="pdf file to write")
-    parser.add_argument("--png", type=Path, required=True, help="png file to write")
+    add_figure_outputs(parser)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lethe.artefacts.counted import Counted, counted, of_one_set
 from lethe.artefacts.naming import titles_of
+from lethe.artefacts.outputs import add_figure_outputs
+from lethe.artefacts.published import Published, read_published
 from lethe.artefacts.style import GREY, ONE_COLUMN, colours_of, paper_style, save
-from lethe.artefacts.table1 import Published, read_published
 from lethe.artefacts.typeset import span_of
 from lethe.artefacts.wrapped import POINTS, Block, height_of, lines_of, width_of, words_of, write
 from lethe.record import read_records
@@ -150,5 +151,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--target", required=True, help="the target that was forgotten")
     parser.add_argument("--set", default="forget_test", help="the prompt set whose images are counted [forget_test]")
     parser.add_argument("--published", type=Path, required=True, metavar="CSV", help="the paper's values")
-    parser.add_argument("--pdf", type=Path, required=True, help="pdf file to write")
-    parser.add_argument("--png", type=Path, required=True, help="png file to write")
+    add_figure_outputs(parser)

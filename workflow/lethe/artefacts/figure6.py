@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lethe.artefacts.naming import CellName, cell_named, title_of, titles_of
+from lethe.artefacts.outputs import add_figure_outputs
 from lethe.artefacts.rows import check_judged_alike, of_one_study
 from lethe.artefacts.style import GREY, TWO_COLUMNS, colours_of, over_white, paper_style, save
 from lethe.artefacts.wrapped import POINTS, Block, height_of, lines_of, words_of, write
@@ -271,6 +272,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--forgotten", type=float, default=0.9, help="UA from which on a model has forgotten its target [0.9]"
     )
-    parser.add_argument("--pdf", type=Path, required=True, help="pdf file to write")
-    parser.add_argument("--png", type=Path, required=True, help="png file to write")
-    parser.add_argument("--csv", type=Path, required=True, help="csv file of the drawn numbers to write")
+    add_figure_outputs(parser, numbers=True)

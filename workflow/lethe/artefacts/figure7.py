@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lethe.artefacts.outputs import add_figure_outputs
 from lethe.artefacts.style import GREY, ONE_COLUMN, paper_style, save
 from lethe.artefacts.typeset import span_of
 from lethe.artefacts.wrapped import POINTS, Block, height_of, lines_of, words_of, write
@@ -87,5 +88,4 @@ def main(arguments: argparse.Namespace) -> None:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--similarity", type=Path, required=True, metavar="CSV", help="from python -m lethe.similarity")
-    parser.add_argument("--pdf", type=Path, required=True, help="pdf file to write")
-    parser.add_argument("--png", type=Path, required=True, help="png file to write")
+    add_figure_outputs(parser)

@@ -14,9 +14,9 @@ from lethe.artefacts.alignment_table import add_targets, seen_by_target
 from lethe.artefacts.laboratory_figure import draw
 from lethe.artefacts.laboratory_rows import OF_RUNS, OF_TEXT, Row, Runs, Study, of_classes, of_text
 from lethe.artefacts.naming import titles_of
+from lethe.artefacts.outputs import add_figure_outputs, add_table_outputs
 from lethe.artefacts.rows import of_one_study
 from lethe.artefacts.style import paper_style, save
-from lethe.artefacts.table1 import add_table_outputs
 from lethe.artefacts.typeset import Group, Table, Text, decimals_of, mean_and_std
 from lethe.errors import LetheError
 from lethe.files import write_rows, write_text
@@ -153,6 +153,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             )
     add_targets(parser, required=False)
     parser.add_argument("--confidence", type=float, default=0.95, help="confidence of the intervals [0.95]")
-    parser.add_argument("--pdf", type=Path, required=True, help="pdf file to write")
-    parser.add_argument("--png", type=Path, required=True, help="png file to write")
+    add_figure_outputs(parser)
     add_table_outputs(parser)

@@ -11,10 +11,10 @@ from typing import Any
 
 from lethe.artefacts import typeset
 from lethe.artefacts.naming import cell_named, check_parallel, title_of, titles_of
+from lethe.artefacts.outputs import add_table_outputs
 from lethe.artefacts.outside_numbers import COLUMNS as MEASURED
 from lethe.artefacts.outside_numbers import Outside, Verdict, outside_of
 from lethe.artefacts.outside_shape import as_table, comparison
-from lethe.artefacts.table1 import add_table_outputs
 from lethe.errors import LetheError, nearest
 from lethe.files import write_rows, write_text
 from lethe.measures.bootstrap import Estimate

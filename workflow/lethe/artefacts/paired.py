@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from lethe.artefacts import typeset
 from lethe.artefacts.naming import title_of, titles_of
-from lethe.artefacts.rows import Metric, Row, check_one_judge, of_one_study, row_of
-from lethe.artefacts.table1 import METRICS, add_table_outputs
+from lethe.artefacts.outputs import add_table_outputs
+from lethe.artefacts.rows import METRICS, Metric, Row, check_one_judge, of_one_study, row_of
 from lethe.artefacts.typeset import MINUS, NOTHING, Group, Table, Text, decimals_of, number
 from lethe.errors import LetheError
 from lethe.files import write_rows, write_text

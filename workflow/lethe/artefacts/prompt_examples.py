@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 
 from lethe.artefacts import typeset
-from lethe.artefacts.table1 import add_table_outputs
+from lethe.artefacts.outputs import add_table_outputs
 from lethe.artefacts.typeset import Group, Table, Text
 from lethe.errors import LetheError
 from lethe.files import write_rows, write_text

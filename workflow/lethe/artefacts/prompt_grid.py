@@ -11,6 +11,7 @@ from typing import NamedTuple
 import matplotlib as mpl
 
 from lethe.artefacts.naming import cell_named, check_parallel, title_of, titles_of
+from lethe.artefacts.outputs import add_figure_outputs
 from lethe.artefacts.prompt_layout import Group, as_captions, as_rows
 from lethe.artefacts.prompt_rows import Choice, Model, check_one_shape, choice_named, read_models, shown_rows
 from lethe.artefacts.style import paper_style, save
@@ -167,5 +168,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--blur", nargs="+", default=[], metavar="TARGET", help="blur the images of the forget prompts of these"
     )
     parser.add_argument("--across", type=int, help="show one model, so many images a line, prompts below them")
-    parser.add_argument("--pdf", type=Path, required=True, help="pdf file to write")
-    parser.add_argument("--png", type=Path, required=True, help="png file to write")
+    add_figure_outputs(parser)

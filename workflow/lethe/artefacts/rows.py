@@ -8,6 +8,8 @@ from typing import Literal
 
 from lethe.errors import LetheError, nearest
 from lethe.measures.summary import Summary, summarise
+from lethe.methods import method_named
+from lethe.methods.method import Control
 from lethe.record import Record
 
 Cell = tuple[str, int]  # target, seed
@@ -25,6 +27,15 @@ class Metric:
     @property
     def arrow(self) -> str:
         return "↑" if self.better == "higher" else "↓"
+
+
+# Those of a class study, in the order of Table 1.
+METRICS = (
+    Metric("UA", "higher", "UA"),
+    Metric("RA", "higher", "RA"),
+    Metric("FD", "lower", "FID"),
+    Metric("KD", "lower", None),
+)
 
 
 @dataclass(frozen=True)
@@ -131,3 +142,7 @@ def check_judged_alike(column: str, records: Iterable[Record]) -> None:
 
 def _numbers_first(target: str) -> tuple[bool, int, str]:
     return (False, int(target), "") if target.isdecimal() else (True, 0, target)
+
+
+def is_control(row: Row) -> bool:
+    return isinstance(method_named(row.method), Control)

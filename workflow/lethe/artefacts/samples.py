@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from lethe.artefacts.naming import check_parallel, title_of, titles_of
+from lethe.artefacts.outputs import add_figure_outputs
 from lethe.artefacts.pixels import blurred, enlarged, on_white
 from lethe.artefacts.style import FORGOTTEN, TWO_COLUMNS, paper_style, save
 from lethe.data import LabelledImages, read_images
@@ -187,5 +188,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--target", type=int, required=True, help="the forgotten class, which is framed")
     parser.add_argument("--across", type=int, default=3, help="images in each cell [3]")
     parser.add_argument("--blur-target", action="store_true", help="blur the images of the forgotten class")
-    parser.add_argument("--pdf", type=Path, required=True, help="pdf file to write")
-    parser.add_argument("--png", type=Path, required=True, help="png file to write")
+    add_figure_outputs(parser)

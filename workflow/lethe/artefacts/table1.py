@@ -4,32 +4,25 @@ paper's own numbers beside them. Writes csv (full precision), Markdown and LaTeX
 from __future__ import annotations
 
 import argparse
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from lethe.artefacts import equal_compute, typeset
 from lethe.artefacts.equal_compute import EqualCompute
 from lethe.artefacts.naming import titles_of
-from lethe.artefacts.rows import DDOF, Metric, Row, check_one_judge, of_one_study, row_of
+from lethe.artefacts.outputs import add_table_outputs
+from lethe.artefacts.published import Published, paper_cell, read_published
+from lethe.artefacts.rows import DDOF, METRICS, Metric, Row, check_one_judge, is_control, of_one_study, row_of
 from lethe.artefacts.typeset import NOTHING, Group, Table, Text, decimals_of, mean_and_std, number, span_of
 from lethe.errors import LetheError
 from lethe.files import write_rows, write_text
 from lethe.measures.summary import Summary, summarise
-from lethe.methods import method_named
-from lethe.methods.method import Control
 from lethe.record import read_records
 
 TITLE = "Table 1: UA, RA and distances of each variant"
 REAL = "Real images"
-METRICS = (
-    Metric("UA", "higher", "UA"),
-    Metric("RA", "higher", "RA"),
-    Metric("FD", "lower", "FID"),
-    Metric("KD", "lower", None),
-)
 _RATES = ("UA", "RA")
 COLUMNS = (
     *("study", "variant", "title", "method", "role", "metric", "better", "mean", "std", "ddof", "min", "max"),
@@ -39,35 +32,6 @@ COLUMNS = (
 )
 # Means of one target's control that differ by more than this are not the same control.
 _SAME = 1e-6
-
-
-class Published(NamedTuple):
-    """A number of the paper; ``std`` None where the paper gives none."""
-
-    value: float
-    std: float | None
-    task: str
-
-
-def read_published(path: str | Path, artefact: str, task: str | None = None) -> dict[tuple[str, str], Published]:
-    """The paper's numbers of one artefact, and of one task where it has several, by (method, metric)."""
-    try:
-        with Path(path).open(newline="", encoding="utf-8") as stream:
-            return {
-                (row["method"], row["metric"]): Published(
-                    float(row["value"]), float(row["std"]) if row["std"] else None, row["task"]
-                )
-                for row in csv.DictReader(stream)
-                if row["artefact"] == artefact and task in (None, row["task"])
-            }
-    except FileNotFoundError:
-        raise LetheError(f"{path}: no such file", "give workflow/published/paper_values.csv") from None
-    except (KeyError, ValueError) as error:
-        raise LetheError(f"{path}: not a table of published values ({error})", "restore the file") from None
-
-
-def is_control(row: Row) -> bool:
-    return isinstance(method_named(row.method), Control)
 
 
 def control_values(rows: Sequence[Row], metric: str) -> tuple[dict[str, float], list[int]]:
@@ -259,14 +223,6 @@ def _best(contenders: Sequence[Row], metric: Metric) -> str:
     return number(mean, decimals_of(mean))
 
 
-def paper_cell(published: Mapping[tuple[str, str], Published], method: str, metric: Metric) -> Text:
-    paper = published.get((method, metric.published or ""))
-    if paper is None:
-        return Text(NOTHING)
-    value = number(paper.value, decimals_of(paper.value))
-    return Text(value if paper.std is None else f"{value} ± {number(paper.std, decimals_of(paper.std))}")
-
-
 def _notes(
     study: str,
     rows: Sequence[Row],
@@ -336,9 +292,3 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--study", required=True, help="the study whose records are shown")
     equal_compute.add_options(parser)
     add_table_outputs(parser)
-
-
-def add_table_outputs(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--csv", type=Path, required=True, help="csv file to write, in full precision")
-    parser.add_argument("--markdown", type=Path, required=True, help="Markdown file to write")
-    parser.add_argument("--tex", type=Path, required=True, help="LaTeX file to write")

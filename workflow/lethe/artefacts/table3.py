@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 
 from lethe.artefacts import typeset
 from lethe.artefacts.naming import title_of, titles_of
+from lethe.artefacts.outputs import add_table_outputs
 from lethe.artefacts.paired import pair_named
-from lethe.artefacts.rows import DDOF, Row, check_one_judge, of_one_study, row_of
-from lethe.artefacts.table1 import METRICS, Published, add_table_outputs, paper_cell, read_published
+from lethe.artefacts.published import Published, paper_cell, read_published
+from lethe.artefacts.rows import DDOF, METRICS, Row, check_one_judge, of_one_study, row_of
 from lethe.artefacts.typeset import MINUS, NOTHING, Group, Table, Text, decimals_of, mean_and_std, number
 from lethe.errors import LetheError
 from lethe.files import write_rows, write_text

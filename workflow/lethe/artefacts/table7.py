@@ -12,8 +12,9 @@ from lethe.artefacts import typeset
 from lethe.artefacts.alignment_entries import ALIGNMENT, KEPT, SETS, Column
 from lethe.artefacts.counted import Counted, counted, of_one_set
 from lethe.artefacts.naming import titles_of
+from lethe.artefacts.outputs import add_table_outputs
+from lethe.artefacts.published import Published, read_published
 from lethe.artefacts.rows import DDOF, check_judged_alike, of_one_study
-from lethe.artefacts.table1 import Published, add_table_outputs, read_published
 from lethe.artefacts.text_rows import Cell, TextRecords, summary_of
 from lethe.artefacts.typeset import NOTHING, Group, Table, Text, mean_and_std, number, span_of
 from lethe.errors import LetheError

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from lethe.artefacts.naming import CellName, cell_named, check_parallel, title_of, titles_of
+from lethe.artefacts.outputs import add_figure_outputs
 from lethe.artefacts.style import GREY, ONE_COLUMN, colours_of, paper_style, save
 from lethe.artefacts.typeset import span_of
 from lethe.errors import LetheError, nearest
@@ -127,5 +128,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--titles", nargs="+", required=True, metavar="NAME=TITLE", help="titles of the variants")
     parser.add_argument("--set", default="forget_test", help="the prompt set whose images are counted [forget_test]")
     parser.add_argument("--threshold", type=float, required=True, help="the threshold that the records were made with")
-    parser.add_argument("--pdf", type=Path, required=True, help="pdf file to write")
-    parser.add_argument("--png", type=Path, required=True, help="png file to write")
+    add_figure_outputs(parser)

@@ -10,9 +10,9 @@ from typing import Any
 
 from lethe.artefacts.estimates import Estimate, estimate
 from lethe.artefacts.naming import titles_of
-from lethe.artefacts.rows import Metric, Row, check_one_judge, of_one_study, row_of
+from lethe.artefacts.outputs import add_figure_outputs
+from lethe.artefacts.rows import Metric, Row, check_one_judge, is_control, of_one_study, row_of
 from lethe.artefacts.style import paper_style, save
-from lethe.artefacts.table1 import is_control
 from lethe.artefacts.tradeoff_panel import Mark, Panel, draw
 from lethe.files import write_rows
 from lethe.record import Record, read_records
@@ -107,6 +107,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--study", required=True, help="the study whose records are shown")
     parser.add_argument("--confidence", type=float, default=0.95, help="confidence of the intervals [0.95]")
-    parser.add_argument("--pdf", type=Path, required=True, help="pdf file to write")
-    parser.add_argument("--png", type=Path, required=True, help="png file to write")
-    parser.add_argument("--csv", type=Path, required=True, help="csv file of the drawn numbers to write")
+    add_figure_outputs(parser, numbers=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pandas as pd
 
 from lethe.artefacts.naming import CellName, cell_named, check_parallel, title_of, titles_of
+from lethe.artefacts.outputs import add_figure_outputs
 from lethe.artefacts.steps import read_steps
 from lethe.artefacts.style import GREY, TWO_COLUMNS, colours_of, paper_style, save
 from lethe.errors import LetheError
@@ -158,6 +159,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--trajectories", type=Path, nargs="+", required=True, metavar="CSV", help="their trajectories, in that order"
     )
     parser.add_argument("--titles", nargs="+", required=True, metavar="NAME=TITLE", help="titles of the variants")
-    parser.add_argument("--pdf", type=Path, required=True, help="pdf file to write")
-    parser.add_argument("--png", type=Path, required=True, help="png file to write")
-    parser.add_argument("--csv", type=Path, required=True, help="csv file of the drawn numbers to write")
+    add_figure_outputs(parser, numbers=True)
