@@ -156,7 +156,7 @@ def test_the_preset_compares_the_same_rules_in_both_studies() -> None:
         *(f"results/laboratory/figures/laboratory.{kind}" for kind in ("pdf", "png")),
     ]
     files = plan.laboratory.files("cost.json")
-    assert len(files) == len(set(files)) == 8 * 2 * 3 + 8 * 3
+    assert len(files) == len(set(files)) == 8 * 3 * 3 + 8 * 3
     words = plan.laboratory.options
     assert words.count("--class-costs") == words.count("--text-costs") == 1
     for study in plan.studies.values():
