@@ -14,16 +14,16 @@ from diffusers import __version__ as diffusers_version
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from lethe.base.text import Captioned, new_text_encoder, parser_of, prepare
+from lethe.base.text import Captioned, evenly_spread, new_text_encoder, parser_of, prepare, train_on_captions
 from lethe.files import write_json
 from lethe.model_files import Family
 from lethe.models import PIPELINES
 from lethe.models.folder import write_network, write_text_encoder
-from lethe.randomness import BatchStream, derived_seed, step_generator
+from lethe.randomness import derived_seed
 from lethe.settings.options import from_options
 from lethe.settings.stable_diffusion import StableDiffusionSettings, UNetSettings
 from lethe.settings.text_base import TextEncoderSettings
-from lethe.training import OneCycleTraining, ResumableState
+from lethe.training import ResumableState
 
 _FAMILY: Family = "stable_diffusion"
 # Stable Diffusion's noise schedule.
@@ -72,18 +72,11 @@ def train_networks(
     """
     device = data.mean.device
     kept = PNDMScheduler(**_SCHEDULE).alphas_cumprod.to(device)
-    training = OneCycleTraining(
-        networks.train(), settings.steps, settings.learning_rate, settings.ema, betas=(0.9, 0.99)
-    )
-    batches = BatchStream(len(data.mean), settings.batch, settings.seed, "base")
 
-    def loss_of(number: int) -> Tensor:
-        generator = step_generator(settings.seed, number)
-        rows = torch.from_numpy(batches(number))
-        count = len(rows)
+    def loss_of(rows: Tensor, generator: torch.Generator) -> Tensor:
         clean = scaling * data.drawn(rows, generator)
         noise = torch.randn(clean.shape, generator=generator).to(device)
-        spread = (torch.arange(count) + torch.rand(count, generator=generator)) / count
+        spread = evenly_spread(len(rows), generator)
         level = (spread * len(kept)).long().clamp(max=len(kept) - 1).to(device)
         prompts = networks["text_encoder"](data.captions(rows, settings.empty_share, generator)).last_hidden_state
         share = kept[level][:, None, None, None]
@@ -91,8 +84,7 @@ def train_networks(
         predicted = networks["unet"](noisy, level, encoder_hidden_states=prompts).sample
         return (predicted - noise).square().mean()
 
-    training.run(loss_of, state=state, title="base", remedy="lower base.learning_rate")
-    networks.load_state_dict(training.average)
+    train_on_captions(networks, data, loss_of, settings, state)
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -14,16 +14,16 @@ from diffusers import __version__ as diffusers_version
 from torch import Tensor
 from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
-from lethe.base.text import Captioned, new_text_encoder, parser_of, prepare
+from lethe.base.text import Captioned, evenly_spread, new_text_encoder, parser_of, prepare, train_on_captions
 from lethe.errors import LetheError
 from lethe.files import write_json
 from lethe.model_files import Family
 from lethe.models import PIPELINES
 from lethe.models.folder import write_network, write_text_encoder
-from lethe.randomness import BatchStream, derived_seed, step_generator
+from lethe.randomness import derived_seed
 from lethe.settings.options import from_options
 from lethe.settings.stable_diffusion3 import StableDiffusion3Settings
-from lethe.training import OneCycleTraining, ResumableState
+from lethe.training import ResumableState
 
 _FAMILY: Family = "stable_diffusion_3"
 ENCODERS = ("text_encoder", "text_encoder_2")
@@ -71,18 +71,11 @@ def train_networks(
     """
     device = data.mean.device
     levels = FlowMatchEulerDiscreteScheduler(**_schedule(settings)).sigmas.to(device)
-    training = OneCycleTraining(
-        networks.train(), settings.steps, settings.learning_rate, settings.ema, betas=(0.9, 0.99)
-    )
-    batches = BatchStream(len(data.mean), settings.batch, settings.seed, "base")
 
-    def loss_of(number: int) -> Tensor:
-        generator = step_generator(settings.seed, number)
-        rows = torch.from_numpy(batches(number))
-        count = len(rows)
+    def loss_of(rows: Tensor, generator: torch.Generator) -> Tensor:
         clean = scaling * (data.drawn(rows, generator) - shift)
         noise = torch.randn(clean.shape, generator=generator).to(device)
-        spread = (torch.arange(count) + torch.rand(count, generator=generator)) / count
+        spread = evenly_spread(len(rows), generator)
         share = (math.sqrt(2) * torch.erfinv(2 * spread - 1)).sigmoid()
         level = levels[(share * len(levels)).long().clamp(max=len(levels) - 1).to(device)]
         ids = data.captions(rows, settings.empty_share, generator)
@@ -96,8 +89,7 @@ def train_networks(
         ).sample
         return (predicted - (noise - clean)).square().mean()
 
-    training.run(loss_of, state=state, title="base", remedy="lower base.learning_rate")
-    networks.load_state_dict(training.average)
+    train_on_captions(networks, data, loss_of, settings, state)
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -6,6 +6,7 @@ The network that is to forget, and what it is taught, are in ``stable_diffusion.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -171,6 +172,32 @@ def new_text_encoder(kind: type[Encoder], settings: TextEncoderSettings, tokeniz
 
 def _pixels(images: Tensor, device: torch.device) -> Tensor:
     return images.to(device).to(torch.float32) / 127.5 - 1
+
+
+def train_on_captions(
+    networks: torch.nn.ModuleDict,
+    data: Captioned,
+    loss_of: Callable[[Tensor, torch.Generator], Tensor],
+    settings: LatentBaseSettings,
+    state: ResumableState,
+) -> None:
+    """Descend ``loss_of(rows, generator)`` over batches of ``data``; the averaged weights replace the live."""
+    training = OneCycleTraining(
+        networks.train(), settings.steps, settings.learning_rate, settings.ema, betas=(0.9, 0.99)
+    )
+    batches = BatchStream(len(data.mean), settings.batch, settings.seed, "base")
+    training.run(
+        lambda number: loss_of(torch.from_numpy(batches(number)), step_generator(settings.seed, number)),
+        state=state,
+        title="base",
+        remedy="lower base.learning_rate",
+    )
+    networks.load_state_dict(training.average)
+
+
+def evenly_spread(count: int, generator: torch.Generator) -> Tensor:
+    """``count`` numbers between 0 and 1, one in each of as many equal parts."""
+    return (torch.arange(count) + torch.rand(count, generator=generator)) / count
 
 
 def parser_of(family: Family, text: str | None, settings: type[LatentBaseSettings]) -> argparse.ArgumentParser:
