@@ -3,6 +3,7 @@
 from lethe.code import modules_behind
 from lethe.model_files import model_files
 from lethe.plan.artefacts import code_of_artefact
+from lethe.settings.options import as_options
 
 
 def model_output(folder, family):

@@ -16,6 +16,7 @@ from lethe.config.shown_laboratory import LaboratoryArtefacts
 from lethe.config.shown_text import TextArtefacts
 from lethe.config.studies import BASES, ClassStudy, Name, Study, TextStudy
 from lethe.errors import LetheError, nearest
+from lethe.settings.assets import AssetSettings
 from lethe.settings.common import Settings
 
 
@@ -47,6 +48,7 @@ class Config(Settings):
 
     preset: Name = Field(description="Its name: results go to results/<preset>/.")
     compute: Compute = Field(default_factory=Compute, description="Device, threads, memory, time.")
+    assets: AssetSettings = Field(default_factory=AssetSettings, description="What is downloaded, and where it lies.")
     studies: dict[Name, Study] = Field(min_length=1, description="The studies, by name.")
     artefacts: Artefacts = Field(description="The tables and figures.")
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from lethe.assets import Place, place_of
 from lethe.code import code_hash, modules_behind
 from lethe.config import Config
 from lethe.fingerprint import fingerprint
@@ -205,8 +206,14 @@ class StudyPlan:
     def on_device(self, options: str) -> str:
         return f"{options} --device {self.config.compute.device}".strip()
 
-    def job(self, stage: str, modules: list[str], options: str, *inputs: Job) -> Job:
-        made_from = fingerprint(stage, options, code_hash(*modules), *(job.fingerprint for job in inputs))
+    def given(self, name: str) -> Place:
+        """An asset of the catalogue by its name, or what a path of the user's own names."""
+        return place_of(name, self.config.assets)
+
+    def job(self, stage: str, modules: list[str], options: str, *inputs: Job | Place) -> Job:
+        """``inputs`` are the jobs whose results, and the downloads, that this one reads."""
+        marks = (each.mark if isinstance(each, Place) else each.fingerprint for each in inputs)
+        made_from = fingerprint(stage, options, code_hash(*modules), *marks)
         return Job(options, made_from, tuple(modules_behind(*modules)))
 
     def _module(self, stage: str) -> list[str]:
