@@ -94,7 +94,7 @@ def main(arguments: argparse.Namespace) -> None:
             f"{arguments.judged} and {arguments.real} were judged by different judges", "judge both with the same one"
         )
     plan = one_target(arguments.target, len(made["classes"]), sampling)
-    rows = rows_of(plan, judged["seeds"], judged["conditions"])
+    rows = rows_of(plan, judged["seeds"], judged["conditions"], sampling.unseeded)
     judged = {name: array[rows] for name, array in judged.items()}
     metrics = measure(judged, real, held_out, arguments.target, settings)
     common = cell_of(arguments) | {
@@ -102,7 +102,7 @@ def main(arguments: argparse.Namespace) -> None:
         "judge": made["judge"],
         "judge_sha256": made["judge_sha256"],
         "sampler": made["images"]["sampler"],
-        "image_seeds": f"{plan.seeds.min()}-{plan.seeds.max()}",
+        "image_seeds": f"{judged['seeds'].min()}-{judged['seeds'].max()}",
     }
     write_records(
         arguments.output,

@@ -15,7 +15,7 @@ class ClassPlan(StudyPlan):
     """One set of images of the base serves every target, and D_r is drawn anew for each training seed."""
 
     def images_of(self, cell: Cell) -> Cell:
-        return self.model_of(cell)
+        return cell._replace(target=self.model_of(cell).target)
 
     def shard_count(self, cell: Cell) -> int:
         settings, classes = self.study.sampling, CLASSES[self.study.data.source]
@@ -67,7 +67,7 @@ class ClassPlan(StudyPlan):
 
     @functools.cache  # noqa: B019
     def sample(self, cell: Cell) -> Job:
-        options = as_options(self.study.sampling)
+        options = as_options(self.sampling_of(cell))
         if cell.target != ANY:
             options += f" --target {cell.target}"
         return self.job("sample", self._module("sample"), self.on_device(options), self.model(cell))
@@ -78,7 +78,7 @@ class ClassPlan(StudyPlan):
 
     @functools.cache  # noqa: B019
     def measure(self, cell: Cell) -> Job:
-        settings = f"{as_options(self.study.measures)} {as_options(self.study.sampling, prefix='sampling.')}"
+        settings = f"{as_options(self.study.measures)} {as_options(self.sampling_of(cell), prefix='sampling.')}"
         inputs = self.judged(self.images_of(cell)), self.judged_data()
         return self.job("measure", self._module("measure"), f"{self.identity(cell)} {settings}", *inputs)
 
