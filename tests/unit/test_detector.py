@@ -295,7 +295,7 @@ def test_images_of_other_sizes_are_padded_and_resized():
     padded = np.zeros((2, 3, 40, 40), np.uint8)
     padded[:, :, :24] = images
     resized = torchvision.transforms.functional.resize(torch.from_numpy(padded).float(), [16, 16], antialias=False)
-    np.testing.assert_allclose(square(images, 16), resized / 255, atol=0.6 / 255)  # rounded to bytes
+    np.testing.assert_allclose(square(images, 16), resized / 255, atol=1 / 255)  # rounded to bytes
     whole = np.random.default_rng(1).integers(0, 256, (2, 3, 16, 16), dtype=np.uint8)
     np.testing.assert_array_equal(square(whole, 16), whole.astype(np.float32) / 255)
 
