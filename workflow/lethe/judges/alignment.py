@@ -135,11 +135,11 @@ def load_alignment(source: Path, architecture: str | None = None) -> tuple[Align
     """The judge in the folder ``source``, or in a file of weights (or a folder with one) for an ``architecture`` that
     open_clip knows by name; in evaluation mode, with what records call it. Nothing is fetched."""
     if architecture is None:
-        for name in (CONFIG, WEIGHTS):
-            if not (source / name).is_file():
-                raise LetheError(f"{source / name}: no such file", "give a folder with an open_clip model")
-        alignment = _created(f"local-dir:{source}", source)
-        return alignment, read_provenance(source / WEIGHTS).get("judge", f"open_clip {source.name}")
+        if not (source / CONFIG).is_file():
+            raise LetheError(f"{source / CONFIG}: no such file", "give a folder with an open_clip model")
+        weights = weights_file(source)
+        _check_has_no_code(weights)
+        return _created(f"local-dir:{source}", source), _name_of(weights, f"open_clip {source.name}")
     if architecture not in open_clip.list_models():
         raise LetheError(
             f"open_clip knows no architecture '{architecture}'", nearest(architecture, open_clip.list_models())
@@ -158,10 +158,17 @@ def weights_file(source: Path) -> Path:
     if (source / WEIGHTS).is_file():
         return source / WEIGHTS
     found = sorted(path for path in source.iterdir() if path.suffix in (*_UNPICKLED, ".safetensors"))
-    if len(found) != 1:
-        names = ", ".join(path.name for path in found) or "none"
-        raise LetheError(f"{source}: not one file of weights in it ({names})", "give the file itself")
+    if not found:
+        raise LetheError(f"{source / WEIGHTS}: no such file", "give a folder with an open_clip model")
+    if len(found) > 1:
+        names = ", ".join(path.name for path in found)
+        raise LetheError(f"{source}: several files of weights ({names})", "give the file itself")
     return found[0]
+
+
+def _name_of(weights: Path, otherwise: str) -> str:
+    """What records call a judge: as its file says, if it was trained here."""
+    return read_provenance(weights).get("judge", otherwise) if weights.suffix == ".safetensors" else otherwise
 
 
 def _check_has_no_code(weights: Path) -> None:

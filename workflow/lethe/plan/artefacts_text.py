@@ -10,6 +10,7 @@ from lethe.plan.artefacts import NO_EQUAL, EqualTable, equal_table, first_cell, 
 from lethe.plan.study import Cell
 from lethe.plan.text import TextPlan
 from lethe.prompts import LISTED
+from lethe.settings.concept import Concept
 
 
 class TextArtefactPlan:
@@ -153,13 +154,7 @@ class TextArtefactPlan:
         cells = [first_cell(self.plan, t, column[t]) for t in targets for column in columns]
         shards = [(cell, shard) for cell in dict.fromkeys(cells) for shard in self.plan.shards(cell)]
         concepts = {target: study.targets[target] for target in targets}
-        fewest = {
-            (target, part): concept.listed[part.removeprefix(LISTED)].count
-            if part.startswith(LISTED)
-            else concept.test_pairs
-            for target, part, _ in rows
-            for concept in [study.targets[target]]
-        }
+        fewest = {(target, part): _prompts_in(concepts[target], part) for target, part, _ in rows}
         blurred = [target for target, concept in concepts.items() if concept.blur]
         return Grid(
             cells=[cell.name for cell, _ in shards],
@@ -187,6 +182,10 @@ class TextArtefactPlan:
 
 def _set_of(listed: str | None) -> str:
     return "forget_test" if listed is None else f"{LISTED}{listed}"
+
+
+def _prompts_in(concept: Concept, part: str) -> int:
+    return concept.listed[part.removeprefix(LISTED)].count if part.startswith(LISTED) else concept.test_pairs
 
 
 class AlignmentTable(NamedTuple):

@@ -179,7 +179,7 @@ class TextPlan(StudyPlan):
             elif name in settings.trained:
                 path = f"{self.judges}/{JUDGE_FILES[name]}"
                 words.append(f"--{name} {path.rpartition('/')[0] if name == 'alignment' else path}")
-        if "alignment" in given:
+        if "alignment" in given and settings.alignment.architecture is not None:
             words.append(f"--architecture {shlex.quote(settings.alignment.architecture)}")
         return " ".join(words)
 

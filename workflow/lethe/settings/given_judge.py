@@ -28,10 +28,14 @@ class DetectorReading(Settings):
 
 
 class GivenAlignment(Settings):
-    """An open_clip model: the weights of an architecture that open_clip knows by name."""
+    """An open_clip model: the weights of an architecture that open_clip knows by name, or a folder that says it."""
 
     given: str = Field(min_length=1, description="Its weights: an asset of the catalogue, or a path of your own.")
-    architecture: str = Field("ViT-B-32", min_length=1, description="What open_clip calls the model.")
+    architecture: str | None = Field(
+        "ViT-B-32",
+        min_length=1,
+        description="What open_clip calls the model; null: a folder is given, whose open_clip_config.json says it.",
+    )
 
 
 class GivenDetector(Settings):
