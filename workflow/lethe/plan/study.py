@@ -214,7 +214,7 @@ class StudyPlan:
         """``inputs`` are the jobs whose results, and the downloads, that this one reads."""
         marks = (each.mark if isinstance(each, Place) else each.fingerprint for each in inputs)
         made_from = fingerprint(stage, options, code_hash(*modules), *marks)
-        return Job(options, made_from, tuple(modules_behind(*modules)))
+        return Job(options, made_from, modules_behind(*modules))
 
     def _module(self, stage: str) -> list[str]:
         return [f"lethe.{stage}.{'classes' if self.kind == 'class' else 'text'}", f"lethe.{stage}.__main__"]
