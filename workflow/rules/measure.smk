@@ -89,4 +89,4 @@ rule card:
         "card: {wildcards.study} {wildcards.target} {wildcards.variant}, seed {wildcards.seed}"
     shell:
         "python -m lethe.card --kind {params.kind} --model {params.model} --records {input.records}"
-        " --source {params.source} --output {output.card} > {log} 2>&1"
+        " --source {params.source:q} --output {output.card} > {log} 2>&1"

@@ -115,10 +115,20 @@ class StudyPlan:
     def data_file(self, split: str) -> str:
         return f"{self.root}/{self.data_study}/data/{split}.safetensors"
 
+    @functools.cached_property
+    def given_base(self) -> tuple[Place, ...]:
+        """The model that is given for the base, and what else it is read with; empty where the base is trained."""
+        base = self.study.base
+        names = (getattr(base, "given", None), getattr(base, "configuration", None))
+        return tuple(self.given(name) for name in names if name is not None)
+
     @property
     def source(self) -> str:
-        """What data the base is trained on."""
-        return self.config.studies[self.data_study].data.source
+        """What data the base is trained on; of a given one, what it is and its licence."""
+        if not self.given_base:
+            return self.config.studies[self.data_study].data.source
+        place = self.given_base[0]
+        return f"{place.asset.title} ({place.asset.licence})" if place.asset else f"{place.name}, given by the user"
 
     @property
     def base_files(self) -> list[str]:
