@@ -129,7 +129,7 @@ def main(arguments: argparse.Namespace) -> None:
         family,
         record,
         read_records([arguments.records]),
-        LICENCES.get(arguments.source, arguments.source),
+        arguments.licence or LICENCES.get(arguments.source, ""),
     )
     write_text(arguments.output, text)
 
@@ -139,7 +139,8 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--kind", choices=KINDS, required=True, help="the kind of study")
     parser.add_argument("--model", type=Path, required=True, help="folder of the unlearned model")
     parser.add_argument("--records", type=Path, required=True, help="its records, from the measure stage")
-    parser.add_argument("--source", default="", help="for the licence: what data the base was trained on, or what it is")
+    parser.add_argument("--source", default="", help="what data the base was trained on, for its licence")
+    parser.add_argument("--licence", default="", help="what a base is that was not trained here, and its licence")
     parser.add_argument("--output", type=Path, required=True, help="Markdown file to write")
     return parser
 

@@ -24,6 +24,7 @@ from lethe.files import read_json, sha256_of
 from lethe.model_files import CONFIG
 from lethe.models import PIPELINES
 from lethe.settings.given_base import CheckpointSettings
+from lethe.unpickling.torch_files import read_torch_file
 
 _NETWORK = "model.diffusion_model."
 _AVERAGE = "model_ema."
@@ -61,8 +62,6 @@ def _tensors(path: Path) -> Tensors:
         except SafetensorError as error:
             raise LetheError(f"{path}: not a readable safetensors file ({error})", "fetch it again") from error
     else:
-        from lethe.unpickling import read_torch_file
-
         found = read_torch_file(path)
         found = found.get("state_dict", found)
     tensors = {str(name): tensor for name, tensor in found.items() if isinstance(tensor, Tensor)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,12 +124,13 @@ class StudyPlan:
         return tuple(self.given(name) for name in names if name is not None)
 
     @property
-    def source(self) -> str:
-        """What data the base is trained on; of a given one, what it is and its licence."""
+    def origin(self) -> str:
+        """The options that tell a card where the base comes from: the data that it is trained on, or what is given."""
         if not self.given_base:
-            return self.config.studies[self.data_study].data.source
+            return f"--source {self.config.studies[self.data_study].data.source}"
         place = self.given_base[0]
-        return f"{place.asset.title} ({place.asset.licence})" if place.asset else f"{place.name}, given by the user"
+        what = f"{place.asset.title} ({place.asset.licence})" if place.asset else f"{place.name}, given by the user"
+        return f"--licence={shlex.quote(what)}"
 
     @property
     def base_files(self) -> list[str]:
