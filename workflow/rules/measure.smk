@@ -83,10 +83,10 @@ rule card:
         runtime=10,
     params:
         kind=lambda wildcards: plan.of(wildcards).kind,
-        source=lambda wildcards: plan.of(wildcards).source,
+        origin=lambda wildcards: plan.of(wildcards).origin,
         model=lambda wildcards: plan.of(wildcards).model_folder(plan.cell_of(wildcards)),
     message:
         "card: {wildcards.study} {wildcards.target} {wildcards.variant}, seed {wildcards.seed}"
     shell:
         "python -m lethe.card --kind {params.kind} --model {params.model} --records {input.records}"
-        " --source {params.source} --output {output.card} > {log} 2>&1"
+        " {params.origin} --output {output.card} > {log} 2>&1"

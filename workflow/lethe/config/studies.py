@@ -17,6 +17,7 @@ from lethe.settings.base import BaseSettings
 from lethe.settings.common import Settings
 from lethe.settings.concept import Concept
 from lethe.settings.data import DataSettings
+from lethe.settings.given_base import GivenStableDiffusion3Settings, GivenStableDiffusionSettings
 from lethe.settings.judge import JudgeSettings, TextJudgeSettings
 from lethe.settings.measures import MeasureSettings, TextMeasureSettings
 from lethe.settings.sampling import SamplingSettings
@@ -203,16 +204,25 @@ class ClassStudy(Settings, StudyRows):
         return self
 
 
-def pipeline_of(base: Any) -> str:
-    """Which of the bases of a text study is meant: Stable Diffusion, where nothing is said."""
-    return base.get("pipeline", "stable_diffusion") if isinstance(base, dict) else getattr(base, "pipeline", "")
+def kind_of_base(base: Any) -> str:
+    """Which of the bases of a text study is meant: Stable Diffusion, trained here, where nothing is said."""
+    said = base if isinstance(base, dict) else {name: getattr(base, name) for name in type(base).model_fields}
+    pipeline = said.get("pipeline", "stable_diffusion")
+    return f"given_{pipeline}" if "given" in said else pipeline
 
 
-BASES = {"stable_diffusion": StableDiffusionSettings, "stable_diffusion_3": StableDiffusion3Settings}
+BASES = {
+    "stable_diffusion": StableDiffusionSettings,
+    "stable_diffusion_3": StableDiffusion3Settings,
+    "given_stable_diffusion": GivenStableDiffusionSettings,
+    "given_stable_diffusion_3": GivenStableDiffusion3Settings,
+}
 TextBase = Annotated[
     Annotated[StableDiffusionSettings, Tag("stable_diffusion")]
-    | Annotated[StableDiffusion3Settings, Tag("stable_diffusion_3")],
-    Discriminator(pipeline_of),
+    | Annotated[StableDiffusion3Settings, Tag("stable_diffusion_3")]
+    | Annotated[GivenStableDiffusionSettings, Tag("given_stable_diffusion")]
+    | Annotated[GivenStableDiffusion3Settings, Tag("given_stable_diffusion_3")],
+    Discriminator(kind_of_base),
 ]
 
 

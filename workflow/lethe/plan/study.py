@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,10 +116,21 @@ class StudyPlan:
     def data_file(self, split: str) -> str:
         return f"{self.root}/{self.data_study}/data/{split}.safetensors"
 
+    @functools.cached_property
+    def given_base(self) -> tuple[Place, ...]:
+        """The model that is given for the base, and what else it is read with; empty where the base is trained."""
+        base = self.study.base
+        names = (getattr(base, "given", None), getattr(base, "configuration", None))
+        return tuple(self.given(name) for name in names if name is not None)
+
     @property
-    def source(self) -> str:
-        """What data the base is trained on."""
-        return self.config.studies[self.data_study].data.source
+    def origin(self) -> str:
+        """The options that tell a card where the base comes from: the data that it is trained on, or what is given."""
+        if not self.given_base:
+            return f"--source {self.config.studies[self.data_study].data.source}"
+        place = self.given_base[0]
+        what = f"{place.asset.title} ({place.asset.licence})" if place.asset else f"{place.name}, given by the user"
+        return f"--licence={shlex.quote(what)}"
 
     @property
     def base_files(self) -> list[str]:
