@@ -34,9 +34,9 @@ def cifar10(archive: Path) -> tuple[LabelledImages, LabelledImages]:
     if missing:
         raise LetheError(f"{archive}: it has no {', '.join(missing)}", _REMEDY)
     meta = batches[_META]
-    names = tuple(meta.get("label_names", ()))
-    if names != _IN_THE_ARCHIVE:
-        raise LetheError(f"{archive}: {_META} has the classes {', '.join(map(str, names)) or 'of none'}", _REMEDY)
+    names = [name.decode("latin1") if isinstance(name, bytes) else name for name in meta.get("label_names", ())]
+    if names != list(_IN_THE_ARCHIVE):
+        raise LetheError(f"{archive}: {_META} has other classes: {', '.join(map(str, names)) or 'none'}", _REMEDY)
     promised = meta.get("num_cases_per_batch")
     parts = {name: _batch(f"{archive}: {name}", batches[name], promised) for name in (*_TRAIN, _TEST)}
     return _together([parts[name] for name in _TRAIN]), _together([parts[_TEST]])
