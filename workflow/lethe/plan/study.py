@@ -177,6 +177,11 @@ class StudyPlan:
 
     # Jobs
 
+    @property
+    def data_given(self) -> Place | None:
+        """What the images are read from, where they are not made by the workflow."""
+        return None
+
     @functools.cached_property
     def data(self) -> Job:
         return self.job("data", self._module("data"), as_options(self.config.studies[self.data_study].data))
