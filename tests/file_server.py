@@ -6,10 +6,9 @@ import hashlib
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 
 @dataclass
@@ -54,7 +53,7 @@ def served() -> Iterator[Files]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        def do_GET(self) -> None:  # noqa: N802 - the library's name
+        def do_GET(self) -> None:
             path = self.path
             files.requests.append((path, dict(self.headers.items())))
             if path.startswith("/gated/") and self.headers.get("Authorization") != f"Bearer {files.secret}":
@@ -102,10 +101,8 @@ def served() -> Iterator[Files]:
             return None
 
         def handle(self) -> None:
-            try:
+            with suppress(BrokenPipeError, ConnectionResetError):  # the client was killed
                 super().handle()
-            except (BrokenPipeError, ConnectionResetError):  # the client was killed
-                pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
@@ -116,8 +113,3 @@ def served() -> Iterator[Files]:
     finally:
         server.shutdown()
         server.server_close()
-
-
-def write_catalogue(path: Path, text: str) -> Path:
-    path.write_text(text, encoding="utf-8")
-    return path

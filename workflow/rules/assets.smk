@@ -4,8 +4,6 @@ What needs an asset takes its manifest as ancient(): a manifest written anew wit
 rule names no code: an edit of what fetches makes no file another.
 """
 
-from lethe.assets import place_of
-
 
 onstart:
     # Only where jobs are about to run: not with --dry-run, --lint, --report, --unlock, nor in a job on a cluster.
@@ -29,10 +27,9 @@ rule fetch:
     resources:
         mem_mb=1000,
         runtime=600,
-        # Not under params: where a file comes from is no reason to fetch it again.
+        # Not under params: a job that runs because of its params, above one that reads its output as ancient(), hides
+        # from Snakemake what else has changed below. What is fetched is checked against the catalogue before any job.
         options=as_options(plan.config.assets),
-    params:
-        files=lambda wildcards: place_of(wildcards.asset, plan.config.assets).mark,
     message:
         "fetch: {wildcards.asset}"
     shell:

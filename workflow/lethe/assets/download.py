@@ -157,7 +157,9 @@ class _Transfer:
                     if error.headers.get("Content-Range") == f"bytes */{have}":
                         return None
                     self._start_over()
-                    raise PassingError(f"the server has no more than the {have} bytes that came; starting over") from None
+                    raise PassingError(
+                        f"the server has no more than the {have} bytes that came; starting over"
+                    ) from None
                 raise self._refusal(error) from None
         except (OSError, http.client.HTTPException) as error:
             raise _network_fault(self.file.url, error) from None
@@ -172,7 +174,7 @@ class _Transfer:
             start = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
             if start is None or int(start[1]) != have:
                 self._start_over()
-                raise PassingError("the server sent another part than was asked for; starting over")
+                raise PassingError("the server sent another part than was asked for")
         if self.file.size is not None and total is not None and total != self.file.size:
             self.part.unlink(missing_ok=True)
             raise LetheError(
