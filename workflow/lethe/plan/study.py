@@ -57,6 +57,7 @@ class StudyPlan:
         self.config, self.name, self.study = config, name, config.studies[name]
         self.kind, self.family = self.study.kind, self.study.family
         self.root = f"results/{config.preset}"
+        self.places: dict[str, Place] = {}
 
     # Cells
 
@@ -225,7 +226,9 @@ class StudyPlan:
 
     def given(self, name: str) -> Place:
         """An asset of the catalogue by its name, or what a path of the user's own names."""
-        return place_of(name, self.config.assets)
+        if name not in self.places:
+            self.places[name] = place_of(name, self.config.assets)
+        return self.places[name]
 
     def job(self, stage: str, modules: list[str], options: str, *inputs: Job | Place) -> Job:
         """``inputs`` are the jobs whose results, and the downloads, that this one reads."""
