@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shlex
 
 from lethe.assets import Place
 from lethe.config.studies import CLASSES
@@ -40,6 +41,17 @@ class ClassPlan(StudyPlan):
             return None
         settings = self.study.method_settings(cell.variant, cell.target)
         return getattr(settings, "strategy", self.study.sets.strategy)
+
+    @functools.cache  # noqa: B019 - a plan lives as long as the process
+    def base(self, without: str | None = None) -> Job:
+        if not self.given_base:
+            return super().base(without)
+        source = f"--source={shlex.quote(self.given_base[0].path)}"
+        return self.job("base", ["lethe.base.given_edm", "lethe.base.__main__"], source, self.data, *self.given_base)
+
+    @property
+    def base_data(self) -> list[str]:
+        return [self.data_file("train")]
 
     @property
     def similarity_file(self) -> str:

@@ -125,6 +125,11 @@ class StudyPlan:
         return tuple(self.given(name) for name in names if name is not None)
 
     @property
+    def base_data(self) -> list[str]:
+        """The data that a given base is checked against."""
+        return []
+
+    @property
     def origin(self) -> str:
         """The options that tell a card where the base comes from: the data that it is trained on, or what is given."""
         if not self.given_base:
