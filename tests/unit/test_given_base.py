@@ -348,9 +348,7 @@ def test_stable_diffusion_3_without_t5_draws_what_its_pipeline_draws(published3,
     pipeline = StableDiffusion3Pipeline.from_pretrained(str(published3), local_files_only=True, **absent)
     pipeline.set_progress_bar_config(disable=True)
     generator = [torch.Generator().manual_seed(seed) for seed in range(2)]
-    drawn = pipeline(
-        WORDS, num_inference_steps=4, guidance_scale=7.0, generator=generator, height=64, width=64
-    ).images
+    drawn = pipeline(WORDS, num_inference_steps=4, guidance_scale=7.0, generator=generator, height=64, width=64).images
     expected = torch.stack([_pixels(image) for image in drawn])
     assert (images.int() - expected.int()).abs().max() <= 1
     assert images.float().std() > 1

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationError, model_validator
 
+from lethe.config.given_base import GivenStableDiffusion3Settings, GivenStableDiffusionSettings
 from lethe.config.sweeps import Sweep, check_sweeps, rows_of_sweeps
 from lethe.errors import LetheError, nearest
 from lethe.methods import method_named, method_names
@@ -17,7 +18,6 @@ from lethe.settings.base import BaseSettings
 from lethe.settings.common import Settings
 from lethe.settings.concept import Concept
 from lethe.settings.data import DataSettings
-from lethe.settings.given_base import GivenStableDiffusion3Settings, GivenStableDiffusionSettings
 from lethe.settings.judge import JudgeSettings, TextJudgeSettings
 from lethe.settings.measures import MeasureSettings, TextMeasureSettings
 from lethe.settings.sampling import SamplingSettings
