@@ -248,8 +248,7 @@ def checkpoint_of(folder: Path, average: float | None = None) -> dict[str, Any]:
     if average is not None:
         state |= {_averaged(name): average * part for name, part in unet.items()}
         state |= {"model_ema.decay": torch.tensor(0.9999), "model_ema.num_updates": torch.tensor(470000)}
-    vae = {name: part for name, part in _weights(folder / "vae").items()}
-    state |= {f"first_stage_model.{name}": part for name, part in vae_of_ldm(vae).items()}
+    state |= {f"first_stage_model.{name}": part for name, part in vae_of_ldm(_weights(folder / "vae")).items()}
     text = load_file(folder / "text_encoder" / "model.safetensors")
     state |= {f"cond_stage_model.transformer.{name}": part for name, part in text.items()}
     return {"epoch": 13, "global_step": 470000, "state_dict": state, "callbacks": {}, "lr_schedulers": []}

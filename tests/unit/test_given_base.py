@@ -276,7 +276,7 @@ def test_an_inpainting_model_is_refused(source, tmp_path):
 def test_an_index_that_names_a_missing_shard_is_refused(source, tmp_path):
     as_shards(source / UNET, 2)
     next((source / "unet").glob("*00001-of*")).unlink()
-    with pytest.raises(LetheError, match="00001-of-00002.safetensors: no such file"):
+    with pytest.raises(LetheError, match=r"00001-of-00002\.safetensors: no such file"):
         given(source, tmp_path / "model")
 
 

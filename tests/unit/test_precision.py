@@ -114,8 +114,9 @@ def test_checkpointing_keeps_less_and_changes_nothing(base, study):
 def unlearned(folder, base, study, method, words) -> tuple[dict, dict]:
     run(
         lethe.unlearn.__main__,
-        f"text {method} --base {base} --sets {study}/diversified --embeddings {study}/embeddings --model {folder}/model "
-        f"--trajectory {folder}/t --conflict {folder}/c --cost {folder}/cost --steps 3 --batch 2 --device cpu {words}",
+        f"text {method} --base {base} --sets {study}/diversified --embeddings {study}/embeddings "
+        f"--model {folder}/model --trajectory {folder}/t --conflict {folder}/c --cost {folder}/cost --steps 3 --batch 2 "
+        f"--device cpu {words}",
     )
     path = folder / "model" / weights_of(family_of("text", base))
     return load_file(path), read_provenance(path)

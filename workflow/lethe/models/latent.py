@@ -22,7 +22,6 @@ from lethe.models.folder import read_network, write_network
 from lethe.settings.precision import Precision
 from lethe.settings.text_sampling import TextSamplingSettings
 
-
 # Pixels that the autoencoder works on at a time: four images of 512 x 512, about 5 GB of a device's memory.
 _PIXELS_AT_A_TIME = 4 * 512 * 512
 
