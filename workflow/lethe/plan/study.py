@@ -204,7 +204,7 @@ class StudyPlan:
         options = f"--seed {cell.seed} {as_options(self.study.method_settings(cell.variant, cell.target))}".strip()
         modules = ["lethe.unlearn.__main__", f"lethe.methods.{name}", DENOISERS[self.family][0]]
         return self.job(
-            f"unlearn {self.kind} {name}", modules, self.on_device(options), self.base(), *self.learned_from(cell)
+            f"unlearn {self.kind} {name}", modules, self.training(options), self.base(), *self.learned_from(cell)
         )
 
     def learned_from(self, cell: Cell) -> list[Job]:
@@ -228,6 +228,10 @@ class StudyPlan:
 
     def on_device(self, options: str) -> str:
         return f"{options} --device {self.config.compute.device}".strip()
+
+    def training(self, options: str) -> str:
+        """Of a job that trains a network: where, and how."""
+        return self.on_device(options)
 
     def given(self, name: str) -> Place:
         """An asset of the catalogue by its name, or what a path of the user's own names."""
