@@ -64,9 +64,12 @@ class Plan:
         """A regular expression of the studies of this kind."""
         return _any_of(name for name, plan in self.studies.items() if plan.study.kind == kind)
 
-    def studies_of_family(self, family: str) -> str:
-        """A regular expression of the studies whose models are of this family."""
-        return _any_of(name for name, plan in self.studies.items() if plan.family == family)
+    def studies_of_family(self, family: str, base: str | None = None) -> str:
+        """A regular expression of the studies whose models are of this family; ``base`` "trained" or "given": of those
+        alone whose base is made so."""
+        chosen = {name: plan for name, plan in self.studies.items() if plan.family == family}
+        made = {name: "given" if plan.given_base else "trained" for name, plan in chosen.items()}
+        return _any_of(name for name in chosen if base in (None, made[name]))
 
     def variants_made_by(self, stage: str) -> str:
         """A regular expression of the variants whose models the stage ``base`` or ``unlearn`` makes."""

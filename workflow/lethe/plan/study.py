@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,10 +117,21 @@ class StudyPlan:
     def data_file(self, split: str) -> str:
         return f"{self.root}/{self.data_study}/data/{split}.safetensors"
 
+    @functools.cached_property
+    def given_base(self) -> tuple[Place, ...]:
+        """The model that is given for the base, and what else it is read with; empty where the base is trained."""
+        base = self.study.base
+        names = (getattr(base, "given", None), getattr(base, "configuration", None))
+        return tuple(self.given(name) for name in names if name is not None)
+
     @property
-    def source(self) -> str:
-        """What data the base is trained on."""
-        return self.config.studies[self.data_study].data.source
+    def origin(self) -> str:
+        """The options that tell a card where the base comes from: the data that it is trained on, or what is given."""
+        if not self.given_base:
+            return f"--source {self.config.studies[self.data_study].data.source}"
+        place = self.given_base[0]
+        what = f"{place.asset.title} ({place.asset.licence})" if place.asset else f"{place.name}, given by the user"
+        return f"--licence={shlex.quote(what)}"
 
     @property
     def base_files(self) -> list[str]:
@@ -165,6 +177,11 @@ class StudyPlan:
         return [f"{variant}={self.study.title(variant)}" for variant in variants]
 
     # Jobs
+
+    @property
+    def data_given(self) -> Place | None:
+        """What the images are read from, where they are not made by the workflow."""
+        return None
 
     @functools.cached_property
     def data(self) -> Job:
@@ -217,7 +234,7 @@ class StudyPlan:
         """``inputs`` are the jobs whose results, and the downloads, that this one reads."""
         marks = (each.mark if isinstance(each, Place) else each.fingerprint for each in inputs)
         made_from = fingerprint(stage, options, code_hash(*modules), *marks)
-        return Job(options, made_from, tuple(modules_behind(*modules)))
+        return Job(options, made_from, modules_behind(*modules))
 
     def _module(self, stage: str) -> list[str]:
         return [f"lethe.{stage}.{'classes' if self.kind == 'class' else 'text'}", f"lethe.{stage}.__main__"]
