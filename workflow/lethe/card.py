@@ -17,9 +17,10 @@ from lethe.model_files import Family, weights_of
 from lethe.models import family_of
 from lethe.record import Record, read_records
 
-# What the bases that the workflow trains are made from.
+# What the bases are made from, or made of.
 LICENCES = {
     "digits": "trained by Lethe on scikit-learn's digits (UCI, CC BY 4.0)",
+    "edm_cifar10": "trained by NVIDIA on CIFAR-10 (EDM, CC BY-NC-SA 4.0: not for commercial use)",
     "shapes": "trained by Lethe on pictures that it draws itself (MIT, as Lethe)",
 }
 # By pipeline, what from_pretrained and a call of it are told beside the folder and the prompt.

@@ -1,4 +1,4 @@
-"""In: training images. Out: the base model of each study, and the control that never saw the target."""
+"""In: training images, or a model of others. Out: each study's base model, and the control that never saw the target."""
 
 
 rule base:
@@ -12,7 +12,7 @@ rule base:
     benchmark:
         "results/{preset}/benchmarks/{study}/base.jsonl"
     wildcard_constraints:
-        study=plan.studies_of("class"),
+        study=plan.studies_with_base("edm", given=False),
     conda:
         "../../envs/cpu.yaml"
     threads: compute.threads
@@ -29,6 +29,36 @@ rule base:
         "base: training the base model of {wildcards.study}"
     shell:
         "python -m lethe.base {params.family} --data {input.data} --model {params.folder} --state {params.state}"
+        " {params.job} > {log} 2>&1"
+
+
+rule base_edm_given:
+    input:
+        code=lambda wildcards: plan.of(wildcards).base().code,
+        data=lambda wildcards: plan.of(wildcards).data_file("train"),
+        given=lambda wildcards: ancient(plan.of(wildcards).given_base.inputs),
+    output:
+        model_output("results/{preset}/{study}/base/model", "edm"),
+    log:
+        "results/{preset}/logs/{study}/base.log",
+    benchmark:
+        "results/{preset}/benchmarks/{study}/base.jsonl"
+    wildcard_constraints:
+        study=plan.studies_with_base("edm", given=True),
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=compute.memory_mb,
+        runtime=compute.minutes,
+    params:
+        source=lambda wildcards: plan.of(wildcards).given_base.path,
+        folder="results/{preset}/{study}/base/model",
+        job=lambda wildcards: str(plan.of(wildcards).base()),
+    message:
+        "base: converting the given base model of {wildcards.study}"
+    shell:
+        "python -m lethe.base edm_given --source {params.source:q} --data {input.data} --model {params.folder}"
         " {params.job} > {log} 2>&1"
 
 

@@ -10,6 +10,7 @@ if __name__ == "__main__":
         __doc__,
         {
             "edm": "lethe.base.classes",
+            "edm_given": "lethe.base.edm_given",
             "stable_diffusion": "lethe.base.stable_diffusion",
             "stable_diffusion_3": "lethe.base.stable_diffusion3",
         },

@@ -14,7 +14,7 @@ from lethe.config.shown_classes import ClassArtefacts
 from lethe.config.shown_doco import DoCoArtefacts
 from lethe.config.shown_laboratory import LaboratoryArtefacts
 from lethe.config.shown_text import TextArtefacts
-from lethe.config.studies import BASES, ClassStudy, Name, Study, TextStudy
+from lethe.config.studies import BASES, CLASS_BASES, ClassStudy, Name, Study, TextStudy
 from lethe.errors import LetheError, nearest
 from lethe.settings.assets import AssetSettings
 from lethe.settings.common import Settings
@@ -99,11 +99,12 @@ def _fault(fault: Any) -> str:
 
 
 _STUDIES = {"class": ClassStudy, "text": TextStudy}
+_BASES = CLASS_BASES | BASES
 
 
 def _is_tag(depth: int, part: Any) -> bool:
     """Whether pydantic told classes apart by a part of a fault's place: studies.NAME.KIND.base.PIPELINE."""
-    return (depth == 2 and part in _STUDIES) or (depth == 4 and part in BASES)
+    return (depth == 2 and part in _STUDIES) or (depth == 4 and part in _BASES)
 
 
 def _fields_at(model: type[Settings], place: tuple[Any, ...]) -> list[str]:
@@ -114,8 +115,8 @@ def _fields_at(model: type[Settings], place: tuple[Any, ...]) -> list[str]:
         return _fields_at(_STUDIES[place[2]], place[3:])
     annotation = model.model_fields[place[0]].annotation
     rest = place[1:]
-    if rest and rest[0] in BASES:
-        annotation, rest = BASES[rest[0]], rest[1:]
+    if rest and rest[0] in _BASES:
+        annotation, rest = _BASES[rest[0]], rest[1:]
     if getattr(annotation, "__origin__", None) is dict:
         annotation, rest = annotation.__args__[1], rest[1:]
     options = [part for part in getattr(annotation, "__args__", (annotation,)) if part is not type(None)]

@@ -65,6 +65,11 @@ class Plan:
         """A regular expression of the studies whose models are of this family."""
         return _any_of(name for name, plan in self.studies.items() if plan.family == family)
 
+    def studies_with_base(self, family: str, *, given: bool) -> str:
+        """A regular expression of the studies of this family whose base is given, or is trained."""
+        plans = self.studies.items()
+        return _any_of(name for name, plan in plans if plan.family == family and (plan.given_base is not None) == given)
+
     def variants_made_by(self, stage: str) -> str:
         """A regular expression of the variants whose models the stage ``base`` or ``unlearn`` makes."""
         return _any_of(re.escape(name) for plan in self.studies.values() for name in plan.variants_made_by(stage))

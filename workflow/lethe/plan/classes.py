@@ -9,6 +9,7 @@ from lethe.config.studies import CLASSES
 from lethe.image_plan import all_classes, one_target, shard_count
 from lethe.methods.method import Control
 from lethe.plan.study import ANY, Cell, Job, StudyPlan
+from lethe.settings.base import GivenBaseSettings
 from lethe.settings.data import DataSettings
 from lethe.settings.given_judges import InceptionMeasures, InceptionSettings, ZeroShotSettings
 from lethe.settings.options import as_options
@@ -40,6 +41,23 @@ class ClassPlan(StudyPlan):
             return None
         settings = self.study.method_settings(cell.variant, cell.target)
         return getattr(settings, "strategy", self.study.sets.strategy)
+
+    @functools.cache  # noqa: B019 - a plan lives as long as the process
+    def base(self, without: str | None = None) -> Job:
+        if self.given_base is None:
+            return super().base(without)
+        modules = ["lethe.base.edm_given", "lethe.base.__main__"]
+        return self.job("base", modules, as_options(self.study.base), self.data, self.given_base)
+
+    @functools.cached_property
+    def given_base(self) -> Place | None:
+        """The checkpoint that the base is made of; None where it is trained."""
+        base = self.study.base
+        return self.given(base.given) if isinstance(base, GivenBaseSettings) else None
+
+    @property
+    def source(self) -> str:
+        return super().source if self.given_base is None else self.given_base.name
 
     @property
     def similarity_file(self) -> str:

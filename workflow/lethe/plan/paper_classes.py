@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lethe.config.studies import ClassStudy
+from lethe.settings.base import GivenBaseSettings
 
 # The paper's (section 4.1 and Appendix C) and its code's: images of the target, images of all others together, images
 # of D_r from each class, steps of the sampler.
@@ -27,7 +28,7 @@ def differences_from_paper(study: ClassStudy) -> list[str]:
     sampling = study.sampling
     retain = sampling.retain_images * 9
     found = {
-        "the base is trained here, not EDM's checkpoint": not is_given(study),
+        "the base is trained here, not EDM's checkpoint": not isinstance(study.base, GivenBaseSettings),
         "UA and RA are a trained classifier's, not zero-shot CLIP's": study.zero_shot is None,
         "distances are no FID": study.inception is None,
         "FID is not to EDM's reference": study.inception is not None and study.inception.reference is None,
@@ -41,8 +42,3 @@ def differences_from_paper(study: ClassStudy) -> list[str]:
         ),
     }
     return [words for words, differs in found.items() if differs]
-
-
-def is_given(study: ClassStudy) -> bool:
-    """Whether the base is a checkpoint that was given, not trained here."""
-    return hasattr(study.base, "checkpoint")

@@ -117,7 +117,7 @@ class StudyPlan:
 
     @property
     def source(self) -> str:
-        """What data the base is trained on."""
+        """What data the base is trained on, or what it is made of: by this its licence is known."""
         return self.config.studies[self.data_study].data.source
 
     @property
@@ -210,6 +210,11 @@ class StudyPlan:
 
     def on_device(self, options: str) -> str:
         return f"{options} --device {self.config.compute.device}".strip()
+
+    @property
+    def given_base(self) -> Place | None:
+        """What the base is made of; None where it is trained."""
+        return None
 
     def given(self, name: str) -> Place:
         """An asset of the catalogue by its name, or what a path of the user's own names."""
