@@ -18,7 +18,6 @@ from lethe.settings.base import BaseSettings, GivenBaseSettings
 from lethe.settings.common import Settings
 from lethe.settings.concept import Concept
 from lethe.settings.data import ClassData
-from lethe.settings.given_base import GivenStableDiffusion3Settings, GivenStableDiffusionSettings
 from lethe.settings.given_judges import InceptionJudge, ZeroShotJudge
 from lethe.settings.judge import JudgeSettings, TextJudgeSettings
 from lethe.settings.measures import MeasureSettings, TextMeasureSettings

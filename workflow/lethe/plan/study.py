@@ -184,7 +184,7 @@ class StudyPlan:
     # Jobs
 
     @property
-    def data_given(self) -> Place | None:
+    def given_data(self) -> Place | None:
         """What the images are read from, where they are not made by the workflow."""
         return None
 
