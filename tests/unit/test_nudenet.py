@@ -12,7 +12,7 @@ from sklearn.datasets import load_sample_images
 
 from lethe.judges.detector import Detections, Detector, detections, load_detector
 from lethe.judges.resizing import resized
-from lethe.settings.given_judge import GivenDetector
+from lethe.settings.given_text_judges import GivenDetector
 
 nudenet = pytest.importorskip("nudenet", reason="the package nudenet is not installed (pip install -e .[dev])")
 cv2 = pytest.importorskip("cv2", reason="nudenet's opencv is not installed")

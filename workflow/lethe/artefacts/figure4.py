@@ -124,7 +124,8 @@ def notes_of(rows: Sequence[Counted], titles: Mapping[str, str], published: Mapp
     parts = [record for record in every if record.metric.startswith("count:")]
     notes = [
         f"{every[0].target}, prompts {_readable_set(every[0].prompts)}: {span_of([record.n for record in every])} "
-        f"images a model, {', '.join(sorted({record.features for record in parts}))}; totals in the legend, zero bars left out."
+        f"images a model, {', '.join(sorted({record.features for record in parts}))}; totals in the legend, zero bars "
+        "left out."
     ]
     if intervals := sorted({record.interval for record in parts if record.interval}):
         notes.append(f"Error bars: {'; '.join(intervals)}.")

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationError, model_validator
 
+from lethe.config.given_base import GivenStableDiffusion3Settings, GivenStableDiffusionSettings
 from lethe.config.sweeps import Sweep, check_sweeps, rows_of_sweeps
 from lethe.errors import LetheError, nearest
 from lethe.methods import method_named, method_names
 from lethe.methods.method import Control, Kind, Method, settings_of
 from lethe.model_files import Family
-from lethe.settings.base import BaseSettings
+from lethe.settings.base import BaseSettings, GivenBaseSettings
 from lethe.settings.common import Settings
 from lethe.settings.concept import Concept
-from lethe.settings.data import DataSettings
-from lethe.settings.given_judge import NUDENET_FLOOR, is_given
+from lethe.settings.data import ClassData
+from lethe.settings.given_judges import InceptionJudge, ZeroShotJudge
+from lethe.settings.given_text_judges import NUDENET_FLOOR, is_given
 from lethe.settings.judge import JudgeSettings, TextJudgeSettings
 from lethe.settings.measures import MeasureSettings, TextMeasureSettings
 from lethe.settings.sampling import SamplingSettings
@@ -27,7 +29,7 @@ from lethe.settings.stable_diffusion3 import StableDiffusion3Settings
 from lethe.settings.text_data import TextDataSettings
 from lethe.settings.text_sampling import SAMPLERS, TextSamplingSettings
 
-CLASSES = {"digits": 10}
+CLASSES = {"digits": 10, "cifar10": 10}
 # Folders of a study that are no target's, and the token of what serves every target.
 RESERVED = ("any", "base", "data", "judge")
 
@@ -184,17 +186,39 @@ class StudyRows:
         return self.row(variant).title or self.method(variant).card.title
 
 
+CLASS_BASES = {"trained": BaseSettings, "given": GivenBaseSettings}
+ClassBase = Annotated[
+    Annotated[BaseSettings, Tag("trained")] | Annotated[GivenBaseSettings, Tag("given")],
+    Discriminator(lambda base: "given" if "given" in (base if isinstance(base, dict) else dir(base)) else "trained"),
+]
+
+
 class ClassStudy(Settings, StudyRows):
     """A base model of classes with its data, and which classes are to be forgotten in which ways."""
 
     kind: Literal["class"] = Field("class", description="What is forgotten: a class.")
-    data: DataSettings = Field(default_factory=DataSettings, description="The real images.")
-    base: BaseSettings = Field(default_factory=BaseSettings, description="The model that is to forget.")
-    judge: JudgeSettings = Field(default_factory=JudgeSettings, description="The classifier that judges images.")
+    data: ClassData = Field(default_factory=ClassData, description="The real images.")
+    base: ClassBase = Field(
+        default_factory=BaseSettings,
+        description="The model that is to forget: how it is trained, or given: an asset that has it.",
+    )
+    judge: JudgeSettings = Field(
+        default_factory=JudgeSettings, description="The classifier that is trained here and judges images."
+    )
+    zero_shot: ZeroShotJudge | None = Field(
+        None,
+        description="Zero-shot CLIP, the paper's judge of UA and RA; the trained classifier is the second judge then. "
+        "null: it is the only one.",
+    )
+    inception: InceptionJudge | None = Field(
+        None,
+        description="Inception, for FID and KID. null: distances are measured in the trained classifier's features.",
+    )
     sets: SetsSettings = Field(default_factory=SetsSettings, description="D_f and D_r.")
     similarity: SimilaritySettings = Field(
         default_factory=SimilaritySettings,
-        description="Which classes are near: cosine of the means of the judge's features (Figure 7).",
+        description="Which classes are near: cosine of the means of the judge's features, CLIP's where it is a judge "
+        "(Figure 7).",
     )
     unlearn: UnlearnSettings = Field(default_factory=UnlearnSettings, description="What all methods share.")
     sampling: SamplingSettings = Field(default_factory=SamplingSettings, description="The image sets.")
@@ -228,19 +252,45 @@ class ClassStudy(Settings, StudyRows):
                 raise ValueError(f"targets: {target} is no class of {self.data.source} (0 to {classes - 1})")
         self.check_rows()
         check_sweeps(self)
+        self._check_base()
         return self
 
+    def _check_base(self) -> None:
+        is_given = isinstance(self.base, GivenBaseSettings)
+        for name in self.rows:
+            method = self.method(name)
+            if is_given and isinstance(method, Control) and method.made_by == "base":
+                raise ValueError(
+                    f"variants.{name}: {self.row(name).method} trains the base again without the target, but "
+                    f"base.given is a model that others have trained; leave the row out"
+                )
+            for target in self.targets_of(name) if not is_given else ():
+                if getattr(self.method_settings(name, target), "augmentation", False):
+                    raise ValueError(
+                        f"variants.{name}.settings.augmentation: a base that is trained here has not learned it; "
+                        "leave it out, or give a base that has (base.given)"
+                    )
 
-def pipeline_of(base: Any) -> str:
-    """Which of the bases of a text study is meant: Stable Diffusion, where nothing is said."""
-    return base.get("pipeline", "stable_diffusion") if isinstance(base, dict) else getattr(base, "pipeline", "")
+
+def kind_of_base(base: Any) -> str:
+    """Which of the bases of a text study is meant: Stable Diffusion, trained here, where nothing is said."""
+    said = base if isinstance(base, dict) else {name: getattr(base, name) for name in type(base).model_fields}
+    pipeline = said.get("pipeline", "stable_diffusion")
+    return f"given_{pipeline}" if "given" in said else pipeline
 
 
-BASES = {"stable_diffusion": StableDiffusionSettings, "stable_diffusion_3": StableDiffusion3Settings}
+BASES = {
+    "stable_diffusion": StableDiffusionSettings,
+    "stable_diffusion_3": StableDiffusion3Settings,
+    "given_stable_diffusion": GivenStableDiffusionSettings,
+    "given_stable_diffusion_3": GivenStableDiffusion3Settings,
+}
 TextBase = Annotated[
     Annotated[StableDiffusionSettings, Tag("stable_diffusion")]
-    | Annotated[StableDiffusion3Settings, Tag("stable_diffusion_3")],
-    Discriminator(pipeline_of),
+    | Annotated[StableDiffusion3Settings, Tag("stable_diffusion_3")]
+    | Annotated[GivenStableDiffusionSettings, Tag("given_stable_diffusion")]
+    | Annotated[GivenStableDiffusion3Settings, Tag("given_stable_diffusion_3")],
+    Discriminator(kind_of_base),
 ]
 
 

@@ -22,7 +22,7 @@ from lethe.judges.classifier import load_classifier, look, predicted
 from lethe.judges.classifier_training import train_classifier
 from lethe.judges.pictures import Examples
 from lethe.prompts import cut_by_set, may_be_cut, read_prompts
-from lethe.settings.given_judge import DetectorReading
+from lethe.settings.given_text_judges import DetectorReading
 from lethe.settings.judge import AlignmentSettings, AttributeSettings, DetectorSettings, NamedConcepts
 from lethe.settings.options import add_options, from_options
 from lethe.training import use_threads

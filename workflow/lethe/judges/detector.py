@@ -4,7 +4,7 @@ The network takes ``images`` (N, 3, S, S) in [0, 1] and gives (N, 4 + P, G): for
 height of a box in its own pixels, and a score for each of P parts. As NudeNet does, each cell keeps its best part, and
 of boxes that overlap by more than 45 %, of whatever part, the best. All scores down to a smallest one are kept:
 suppression goes from the best box down, so a higher threshold can be taken of its result later (nudenet's own is 0.25).
-What differs between a detector of ours and nudenet's package is a :class:`lethe.settings.given_judge.DetectorReading`.
+What differs between a detector of ours and nudenet's package is a DetectorReading.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import onnxruntime
 from lethe.environment import allowed_threads
 from lethe.errors import LetheError
 from lethe.judges.resizing import resized
-from lethe.settings.given_judge import DetectorReading
+from lethe.settings.given_text_judges import DetectorReading
 
 OVERLAP = 0.45
 
