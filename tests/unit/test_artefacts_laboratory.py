@@ -19,7 +19,7 @@ from lethe.artefacts.__main__ import parser
 from lethe.config import load_config
 from lethe.errors import LetheError
 from lethe.plan import Plan
-from lethe.preset_files import render
+from lethe.preset_text import render
 from lethe.record import Record, write_records
 
 PRESET = Path(__file__).resolve().parents[2] / "workflow/presets/laboratory.yaml"

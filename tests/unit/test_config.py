@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from lethe import preset_text
 from lethe.config import load_config
 from lethe.errors import LetheError
 
@@ -276,3 +277,26 @@ def test_a_base_of_text_is_stable_diffusion_where_nothing_is_said():
     values = changed("studies.shapes.base", {"steps": 7})
     base = load_config(values).studies["shapes"].base
     assert (base.pipeline, base.steps, base.unet.heads) == ("stable_diffusion", 7, 4)
+
+
+def test_a_target_has_what_its_file_says_and_what_is_said_besides() -> None:
+    said = {"file": "workflow/published/nudity.yaml", "train_pairs": 400}
+    values = changed("studies.shapes.targets.stripes", said)
+    concept = load_config(values).studies["shapes"].targets["stripes"]
+    assert (concept.title, concept.train_pairs, concept.test_pairs) == ("nudity", 400, 100)
+    text = preset_text.render(load_config(values), "")
+    assert "file: workflow/published/nudity.yaml" in text
+    assert "joyful" not in text, "what the file says is not said again"
+    assert yaml.safe_load(text)["studies"]["shapes"]["targets"]["stripes"] == said
+    with pytest.raises(LetheError, match=r"targets\.stripes: file: no/such\.yaml: no such concept file; correct"):
+        load_config(changed("studies.shapes.targets.stripes", {"file": "no/such.yaml"}))
+
+
+def test_a_preset_says_where_its_values_are_from_and_what_was_cut() -> None:
+    full, cut = load_config(MINIATURE), load_config(changed("studies.digits.unlearn.steps", 6))
+    sources = {"studies.digits.unlearn.steps": "782 in train.py:160.", "studies.digits.sampling.*": "Ours."}
+    text = preset_text.render(cut, "", preset_text.Sources(sources, full))
+    assert "# 782 in train.py:160. Here cut; paper: 60.\n      steps: 6\n" in text
+    assert text.count("Here cut") == 1
+    assert preset_text.Sources(sources).cited(("studies", "digits", "sampling", "rho"))
+    assert not preset_text.Sources(sources).cited(("studies", "digits", "measures", "confidence"))

@@ -16,14 +16,27 @@ from lethe.config.shown_laboratory import LaboratoryArtefacts
 from lethe.config.shown_text import TextArtefacts
 from lethe.config.studies import BASES, CLASS_BASES, ClassStudy, Name, Study, TextStudy
 from lethe.errors import LetheError, nearest
+from lethe.models import PIPELINES
 from lethe.settings.assets import AssetSettings
 from lethe.settings.common import Settings
+from lethe.settings.precision import Precision
 
 
 class Compute(Settings):
-    """Where and with how much the jobs run: nothing here is science."""
+    """Where, with how much and in which numbers the jobs run: nothing here is science."""
 
     device: str = Field("auto", description="auto (a GPU where there is one), cpu, cuda or cuda:N.")
+    precision: Precision = Field(
+        "float32",
+        description="Numbers in which the networks of text studies are run, in training and sampling: float32, or "
+        "bfloat16 for the products inside them (half the memory of what a backward pass keeps, and several times as "
+        "fast on a GPU); weights, gradients and the autoencoder stay float32. Networks of classes run in float32.",
+    )
+    checkpointing: bool = Field(
+        False,
+        description="In unlearning of text studies, keep only part of what the backward pass needs and work out the "
+        "rest again: several times less memory, a third more time, the same result.",
+    )
     threads: int = Field(1, ge=1, description="CPU threads of a job that runs a network.")
     memory_mb: int = Field(2000, ge=1, description="Memory that a job that runs a network asks of a cluster.")
     minutes: int = Field(60, ge=1, description="Longest time of a job, asked of a cluster.")
@@ -90,7 +103,7 @@ def _fault(fault: Any) -> str:
         return f"{place}: there is no such key; {nearest(str(fault['loc'][-1]), known)}"
     if fault["type"] in ("union_tag_not_found", "union_tag_invalid"):
         if fault["loc"][-1] == "base":
-            return f"{place}.pipeline: say {' or '.join(BASES)}"
+            return f"{place}.pipeline: say {' or '.join(PIPELINES)}"
         return f"{place}.kind: say class or text"
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] in ("value_error", "missing"):

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from string import Formatter
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -25,6 +25,9 @@ Name = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
 class Concept(Settings):
     """A concept to forget. Its prompts fill the slots of a sentence with one word of each dimension."""
 
+    file: str | None = Field(
+        None, exclude=True, description="A YAML file that has what is not said here; null: all is said here."
+    )
     title: str = Field(min_length=1, description="Its name in tables and figures.")
     words: tuple[str, ...] = Field(min_length=1, description="What names it: one of these stands in a forget prompt.")
     others: tuple[str, ...] = Field(
@@ -74,6 +77,16 @@ class Concept(Settings):
         default_factory=dict,
         description="Concepts near this one that are to stay, by name: what stands in its place in their prompts.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_what_its_file_says(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping) or not values.get("file"):
+            return values
+        try:
+            return {**_read(values["file"]), **values}
+        except LetheError as error:
+            raise ValueError(f"file: {error.problem}; {error.remedy}") from None
 
     @model_validator(mode="after")
     def _prompts_can_be_drawn(self) -> Concept:
@@ -214,6 +227,14 @@ def _check_retain_prompts(concept: Concept) -> None:
 
 def load_concept(path: str | Path) -> Concept:
     """Read a concept from a YAML file. Every fault is reported, each with its place, its value and a remedy."""
+    try:
+        return Concept.model_validate(_read(path))
+    except ValidationError as error:
+        faults = "\n  - ".join(_fault(fault) for fault in error.errors())
+        raise LetheError(f"{path}: the concept is not valid:\n  - {faults}", "mend the file") from None
+
+
+def _read(path: str | Path) -> Mapping[str, Any]:
     import yaml
 
     try:
@@ -224,11 +245,7 @@ def load_concept(path: str | Path) -> Concept:
         raise LetheError(f"{path}: not YAML ({error})", "mend the file") from None
     if not isinstance(values, Mapping):
         raise LetheError(f"{path}: not a mapping of keys to values", "write title, words, sentences ... as keys")
-    try:
-        return Concept.model_validate(values)
-    except ValidationError as error:
-        faults = "\n  - ".join(_fault(fault) for fault in error.errors())
-        raise LetheError(f"{path}: the concept is not valid:\n  - {faults}", "mend the file") from None
+    return values
 
 
 def _fault(fault: Mapping) -> str:

@@ -18,8 +18,11 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def add_options(parser: argparse.ArgumentParser, model: type[BaseModel], prefix: str = "") -> None:
-    """Add one option for each field of ``model``; the options of a nested group start with its name."""
+    """Add one option for each field of ``model``; the options of a nested group start with its name. A field that is
+    excluded is one that only a configuration has."""
     for name, field in model.model_fields.items():
+        if field.exclude:
+            continue
         if _is_group(field.annotation):
             add_options(parser, field.annotation, prefix=f"{prefix}{name}.")
             continue
@@ -57,14 +60,18 @@ def from_options(model: type[Model], arguments: argparse.Namespace, given: Model
         raise LetheError(_fault(model, error.errors()[0]), "see --help for what it takes") from None
 
 
-def as_options(settings: BaseModel, prefix: str = "") -> str:
+def as_options(settings: BaseModel, prefix: str = "", of: type[BaseModel] | None = None) -> str:
     """The options that give ``settings``, in the order of its fields: what a rule writes after the command.
+
+    ``of`` is the class whose fields are written, where ``settings`` is of one that has more.
 
     Quoted for a shell, and with ``=``: a value like -1e-05 would else be taken for an option.
     """
     words = []
-    for name in type(settings).model_fields:
+    for name, field in (of or type(settings)).model_fields.items():
         value = getattr(settings, name)
+        if field.exclude:
+            continue
         if isinstance(value, BaseModel):
             words.append(as_options(value, prefix=f"{prefix}{name}."))
         else:
