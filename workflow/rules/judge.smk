@@ -36,7 +36,7 @@ rule judge_data:
     input:
         code=lambda wildcards: plan.of(wildcards).judged_data().code,
         judge="results/{preset}/{study}/judge/judge.safetensors",
-        given=ancient(lambda wildcards: inputs_of(*plan.of(wildcards).judges_given.values())),
+        given=ancient(lambda wildcards: inputs_of(*plan.of(wildcards).given_judges.values())),
         images="results/{preset}/{study}/data/{split}.safetensors",
     output:
         judged=ensure("results/{preset}/{study}/data/judged_{split}.safetensors", non_empty=True),
@@ -55,7 +55,7 @@ rule judge_data:
         mem_mb=compute.memory_mb,
         runtime=compute.minutes,
     params:
-        given=lambda wildcards: " ".join(option_of(*item) for item in plan.of(wildcards).judges_given.items()),
+        given=lambda wildcards: " ".join(option_of(*item) for item in plan.of(wildcards).given_judges.items()),
         job=lambda wildcards: str(plan.of(wildcards).judged_data()),
     message:
         "judge: looking at the real {wildcards.split} images of {wildcards.study}"
@@ -94,7 +94,7 @@ rule judge_images:
     input:
         code=lambda wildcards: plan.of(wildcards).judged(plan.cell_of(wildcards)).code,
         judge="results/{preset}/{study}/judge/judge.safetensors",
-        given=ancient(lambda wildcards: inputs_of(*plan.of(wildcards).judges_given.values())),
+        given=ancient(lambda wildcards: inputs_of(*plan.of(wildcards).given_judges.values())),
         images=lambda wildcards: plan.of(wildcards).shards(plan.cell_of(wildcards)),
     output:
         judged=ensure("results/{preset}/{study}/{target}/{variant}/seed{seed}/judged.safetensors", non_empty=True),
@@ -112,7 +112,7 @@ rule judge_images:
         mem_mb=compute.memory_mb,
         runtime=compute.minutes,
     params:
-        given=lambda wildcards: " ".join(option_of(*item) for item in plan.of(wildcards).judges_given.items()),
+        given=lambda wildcards: " ".join(option_of(*item) for item in plan.of(wildcards).given_judges.items()),
         job=lambda wildcards: str(plan.of(wildcards).judged(plan.cell_of(wildcards))),
     message:
         "judge: {wildcards.study} {wildcards.target} {wildcards.variant}, seed {wildcards.seed}"

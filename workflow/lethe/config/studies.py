@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationError, model_validator
 
+from lethe.config.given_base import GivenStableDiffusion3Settings, GivenStableDiffusionSettings
 from lethe.config.sweeps import Sweep, check_sweeps, rows_of_sweeps
 from lethe.errors import LetheError, nearest
 from lethe.methods import method_named, method_names
 from lethe.methods.method import Control, Kind, Method, settings_of
 from lethe.model_files import Family
-from lethe.settings.base import BaseSettings
+from lethe.settings.base import BaseSettings, GivenBaseSettings
 from lethe.settings.common import Settings
 from lethe.settings.concept import Concept
 from lethe.settings.data import ClassData
-from lethe.settings.given_base import GivenStableDiffusion3Settings, GivenStableDiffusionSettings
 from lethe.settings.given_judges import InceptionJudge, ZeroShotJudge
 from lethe.settings.judge import JudgeSettings, TextJudgeSettings
 from lethe.settings.measures import MeasureSettings, TextMeasureSettings
@@ -158,12 +158,22 @@ class StudyRows:
         return self.row(variant).title or self.method(variant).card.title
 
 
+CLASS_BASES = {"trained": BaseSettings, "given": GivenBaseSettings}
+ClassBase = Annotated[
+    Annotated[BaseSettings, Tag("trained")] | Annotated[GivenBaseSettings, Tag("given")],
+    Discriminator(lambda base: "given" if "given" in (base if isinstance(base, dict) else dir(base)) else "trained"),
+]
+
+
 class ClassStudy(Settings, StudyRows):
     """A base model of classes with its data, and which classes are to be forgotten in which ways."""
 
     kind: Literal["class"] = Field("class", description="What is forgotten: a class.")
     data: ClassData = Field(default_factory=ClassData, description="The real images.")
-    base: BaseSettings = Field(default_factory=BaseSettings, description="The model that is to forget.")
+    base: ClassBase = Field(
+        default_factory=BaseSettings,
+        description="The model that is to forget: how it is trained, or given: an asset that has it.",
+    )
     judge: JudgeSettings = Field(
         default_factory=JudgeSettings, description="The classifier that is trained here and judges images."
     )
@@ -214,7 +224,24 @@ class ClassStudy(Settings, StudyRows):
                 raise ValueError(f"targets: {target} is no class of {self.data.source} (0 to {classes - 1})")
         self.check_rows()
         check_sweeps(self)
+        self._check_base()
         return self
+
+    def _check_base(self) -> None:
+        is_given = isinstance(self.base, GivenBaseSettings)
+        for name in self.rows:
+            method = self.method(name)
+            if is_given and isinstance(method, Control) and method.made_by == "base":
+                raise ValueError(
+                    f"variants.{name}: {self.row(name).method} trains the base again without the target, but "
+                    f"base.given is a model that others have trained; leave the row out"
+                )
+            for target in self.targets_of(name) if not is_given else ():
+                if getattr(self.method_settings(name, target), "augmentation", False):
+                    raise ValueError(
+                        f"variants.{name}.settings.augmentation: a base that is trained here has not learned it; "
+                        "leave it out, or give a base that has (base.given)"
+                    )
 
 
 def kind_of_base(base: Any) -> str:

@@ -56,8 +56,8 @@ class _StudyWork:
         self.weights = _FLOAT * self.network.parameters
         compute = plan.config.compute
         is_text = plan.kind == "text"
-        self.precision = getattr(compute, "precision", "float32") if is_text else "float32"
-        self.checkpointed = is_text and getattr(compute, "checkpointing", False)
+        self.precision = compute.precision if is_text else "float32"
+        self.checkpointed = is_text and compute.checkpointing
         self.kept = 0.5 if self.precision == "bfloat16" else 1.0  # of the bytes that float32 takes
 
     def all(self) -> Iterator[Work]:

@@ -125,6 +125,11 @@ class StudyPlan:
         return tuple(self.given(name) for name in names if name is not None)
 
     @property
+    def base_data(self) -> list[str]:
+        """The data that a given base is checked against."""
+        return []
+
+    @property
     def origin(self) -> str:
         """The options that tell a card where the base comes from: the data that it is trained on, or what is given."""
         if not self.given_base:
@@ -179,7 +184,7 @@ class StudyPlan:
     # Jobs
 
     @property
-    def data_given(self) -> Place | None:
+    def given_data(self) -> Place | None:
         """What the images are read from, where they are not made by the workflow."""
         return None
 
@@ -199,7 +204,7 @@ class StudyPlan:
         options = f"--seed {cell.seed} {as_options(self.study.method_settings(cell.variant, cell.target))}".strip()
         modules = ["lethe.unlearn.__main__", f"lethe.methods.{name}", DENOISERS[self.family][0]]
         return self.job(
-            f"unlearn {self.kind} {name}", modules, self.on_device(options), self.base(), *self.learned_from(cell)
+            f"unlearn {self.kind} {name}", modules, self.training(options), self.base(), *self.learned_from(cell)
         )
 
     def learned_from(self, cell: Cell) -> list[Job]:
@@ -223,6 +228,10 @@ class StudyPlan:
 
     def on_device(self, options: str) -> str:
         return f"{options} --device {self.config.compute.device}".strip()
+
+    def training(self, options: str) -> str:
+        """Of a job that trains a network: where, and how."""
+        return self.on_device(options)
 
     def given(self, name: str) -> Place:
         """An asset of the catalogue by its name, or what a path of the user's own names."""

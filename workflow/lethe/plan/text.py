@@ -92,11 +92,12 @@ class TextPlan(StudyPlan):
     @functools.cache  # noqa: B019
     def embeddings(self, target: str) -> Job:
         concept = self.study.targets[target]
-        options = self.on_device(f"--target {target} --concept-prompt={shlex.quote(concept.prompt)}")
+        options = f"--target {target} --concept-prompt={shlex.quote(concept.prompt)}"
         modules = [*self._module("sets"), EMBEDDERS[self.family]]
         t5 = self.t5
         if t5 is not None:
             options += f" --t5={shlex.quote(t5.path)}"
+        options = self.on_device(options) if t5 is None else self.predicting(options)
         return self.job("embed", modules, options, self.base(), self.prompts(target), *([t5] if t5 else []))
 
     @property
@@ -112,7 +113,7 @@ class TextPlan(StudyPlan):
     @functools.cache  # noqa: B019
     def training_images(self, target: str, strategy: str) -> Job:
         """What of the sampling settings decides how an image is drawn, decides this too."""
-        options = self.on_device(f"--purpose {strategy} {as_options(self.study.sampling)}")
+        options = self.predicting(f"--purpose {strategy} {as_options(self.study.sampling)}")
         return self.job("training images", self._sampling_modules, options, self.base(), self.embeddings(target))
 
     @functools.cache  # noqa: B019
@@ -128,7 +129,7 @@ class TextPlan(StudyPlan):
 
     @functools.cache  # noqa: B019
     def sample(self, cell: Cell) -> Job:
-        options = self.on_device(as_options(self.study.sampling))
+        options = self.predicting(as_options(self.study.sampling))
         return self.job("sample", self._sampling_modules, options, self.model(cell), self.embeddings(cell.target))
 
     @functools.cache  # noqa: B019
@@ -157,6 +158,14 @@ class TextPlan(StudyPlan):
         options = " ".join((self.identity(cell), *settings))
         inputs = self.judged(cell), self.judged(self.base_cell(cell.target))
         return self.job("measure", self._module("measure"), options, *inputs)
+
+    def predicting(self, options: str) -> str:
+        """Of a job that runs the big networks: where, and in which numbers where these are not float32."""
+        precision = self.config.compute.precision
+        return self.on_device(options) + (f" --precision {precision}" if precision != "float32" else "")
+
+    def training(self, options: str) -> str:
+        return self.predicting(options) + (" --checkpointing" if self.config.compute.checkpointing else "")
 
     def base_cell(self, target: str) -> Cell:
         """The cell of the untouched base, which every other is compared with."""

@@ -48,13 +48,14 @@ def write_images(
     with tqdm(total=len(seeds), desc="sample", unit="image", disable=None) as bar:
         images = model.sample(seeds.tolist(), conditions, settings, bar.update)
     threads = allowed_threads()
+    precision = getattr(arguments, "precision", "float32")
     record = provenance(
         "sample",
         settings,
         arguments,
         shard=arguments.shard,
         sampler=f"{sampler}, kernel batch {settings.kernel_batch}, {model.device.type}, "
-        f"{threads} thread{'s' if threads > 1 else ''}",
+        f"{threads} thread{'s' if threads > 1 else ''}{f', {precision}' if precision != 'float32' else ''}",
         **more,
     )
     integers = {name: np.asarray(array, np.int64) for name, array in {"seeds": seeds, **columns}.items()}

@@ -10,7 +10,7 @@ from typing import get_args
 import numpy as np
 import torch
 
-from lethe.cli import add_device, add_provenance
+from lethe.cli import add_device, add_precision, add_provenance
 from lethe.errors import LetheError
 from lethe.files import read_arrays
 from lethe.image_plan import shard_rows
@@ -25,7 +25,9 @@ _SAMPLERS = {"pndm": "PNDM", "fast": "DPM-Solver++", "euler": "Euler"}
 
 
 def main(arguments: argparse.Namespace) -> None:
-    settings, model = begin(functools.partial(load_denoiser, "text"), TextSamplingSettings, arguments)
+    load = functools.partial(load_denoiser, "text", precision=arguments.precision)
+    settings, model = begin(load, TextSamplingSettings, arguments)
+    model.only_predict()
     prompts = read_prompts(arguments.prompts)
     embeddings, made = read_arrays(arguments.embeddings)
     if len(embeddings["rows"]) != len(prompts):
@@ -62,5 +64,6 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", type=Path, required=True, help="safetensors file to write")
     add_options(parser, TextSamplingSettings)
     add_device(parser)
+    add_precision(parser)
     add_provenance(parser)
     return parser

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import importlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from lethe.files import read_arrays, write_arrays
 from lethe.models import EMBEDDERS, PIPELINES, family_of, load_denoiser
 from lethe.prompts import ANCHORED, PromptRow, read_prompts
 from lethe.settings.method import NoSettings
+from lethe.settings.precision import Precision
 from lethe.training import use_threads
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def embed(arguments: argparse.Namespace) -> None:
         concept=place[arguments.concept_prompt],
         concept_prompt=arguments.concept_prompt,
     )
-    third = {} if arguments.t5 is None else {"t5": arguments.t5}
+    third = {} if arguments.t5 is None else {"t5": arguments.t5, "precision": arguments.precision}
     if third and family != "stable_diffusion_3":
         raise LetheError(f"--t5: a {PIPELINES[family]} has no T5", "leave it out")
     arrays = {
@@ -143,6 +144,12 @@ def parser() -> argparse.ArgumentParser:
     embedding.add_argument("--concept-prompt", required=True, help="the concept's own prompt")
     embedding.add_argument(
         "--t5", type=Path, help="folder of text_encoder_3 and tokenizer_3, for a Stable Diffusion 3 [none: zeros]"
+    )
+    embedding.add_argument(
+        "--precision",
+        choices=get_args(Precision),
+        default="float32",
+        help="of T5's weights: 19 GB of memory, or half of it; all else is float32 [float32]",
     )
     encoding = commands.add_parser("encode", help="write D_f and D_r: posteriors of images", allow_abbrev=False)
     encoding.set_defaults(run=encode)

@@ -34,7 +34,7 @@ _ANOTHER = "give a DDPM++ checkpoint of EDM, as edm-cifar10-32x32-cond-vp.pkl"
 class EDMCheckpoint:
     """A DDPM++ network in EDM's preconditioning, with where it comes from.
 
-    ``network`` are the arguments of :class:`lethe.models.ddpmpp.DDPMpp`, ``tensors`` its weights by name. ``globals_``
+    ``network`` are the arguments of :class:`lethe.models.ddpmpp.DDPMpp`, ``tensors`` its weights by name. ``asked``
     counts what the pickle asked for, ``sources`` has the sha256 of the source text that each class carried.
     """
 
@@ -42,7 +42,7 @@ class EDMCheckpoint:
     preconditioning: PreconditioningSettings
     tensors: dict[str, Tensor]
     sha256: str
-    globals_: dict[str, int]
+    asked: dict[str, int]
     sources: dict[str, str]
 
 
