@@ -67,4 +67,4 @@ def study_cost(plan: StudyPlan) -> StudyCost:
 
 def is_given(plan: StudyPlan) -> bool:
     """Whether the base is a published model and not trained here."""
-    return not hasattr(plan.study.base, "steps")
+    return bool(plan.given_base)

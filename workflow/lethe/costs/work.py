@@ -123,7 +123,8 @@ class _StudyWork:
             count = min(sampling.shard_images, total - shard * sampling.shard_images)
             disk = count * self.cost.image_bytes
             yield self._work("sample", count * each, self._sampling_memory(), disk, done)
-        yield self._work("judge", total * self._judge_flops(), _CONTEXT, 0, self.plan.judged_file(cell))
+        judged = self._work("judge", total * self._judge_flops(), _CONTEXT, 0, self.plan.judged_file(cell))
+        yield judged._replace(precision="float32")
 
     def _images_of(self, cell: Cell) -> tuple[int, float]:
         """How many images a cell has, and FLOPs for each."""
