@@ -37,7 +37,9 @@ rule measure_text:
     input:
         code=lambda wildcards: plan.of(wildcards).measure(plan.cell_of(wildcards)).code,
         judged=lambda wildcards: plan.of(wildcards).judged_file(plan.cell_of(wildcards)),
-        base_judged=lambda wildcards: plan.of(wildcards).judged_file(plan.of(wildcards).base_cell(wildcards.target)),
+        base_judged=lambda wildcards: plan.of(wildcards).judged_file(
+            plan.of(wildcards).base_cell(plan.cell_of(wildcards))
+        ),
         prompts="results/{preset}/{study}/{target}/prompts.csv",
     output:
         records=ensure("results/{preset}/{study}/{target}/{variant}/seed{seed}/records.csv", non_empty=True),

@@ -19,7 +19,7 @@ class ClassPlan(StudyPlan):
     """One set of images of the base serves every target, and D_r is drawn anew for each training seed."""
 
     def images_of(self, cell: Cell) -> Cell:
-        return self.model_of(cell)
+        return cell._replace(target=self.model_of(cell).target)
 
     def shard_count(self, cell: Cell) -> int:
         settings, classes = self.study.sampling, CLASSES[self.study.data.source]
@@ -113,7 +113,7 @@ class ClassPlan(StudyPlan):
 
     @functools.cache  # noqa: B019
     def sample(self, cell: Cell) -> Job:
-        options = as_options(self.study.sampling)
+        options = as_options(self.sampling_of(cell))
         if cell.target != ANY:
             options += f" --target {cell.target}"
         return self.job("sample", self._module("sample"), self.on_device(options), self.model(cell))
@@ -129,7 +129,7 @@ class ClassPlan(StudyPlan):
 
     @functools.cache  # noqa: B019
     def measure(self, cell: Cell) -> Job:
-        settings = f"{as_options(self.study.measures)} {as_options(self.study.sampling, prefix='sampling.')}"
+        settings = f"{as_options(self.study.measures)} {as_options(self.sampling_of(cell), prefix='sampling.')}"
         if self.study.inception:
             settings += f" {as_options(self.study.inception, 'inception.', InceptionMeasures)}"
         reference = [self.given_reference] if self.given_reference else []
