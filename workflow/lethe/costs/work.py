@@ -146,7 +146,8 @@ class _StudyWork:
     def _judge_flops(self) -> float:
         """Of the judges that are given; those trained here are too small to count."""
         if self.plan.kind == "text":
-            return networks.OPEN_CLIP + networks.DETECTOR if is_given(self.plan) else 0
+            known = {"alignment": networks.OPEN_CLIP, "detector": networks.DETECTOR}
+            return sum(known.get(name, 0) for name in self.plan.given_judges)
         zero_shot, inception = self.study.zero_shot, self.study.inception
         front_ends = len(inception.front_ends) if inception else 0
         return (networks.ZERO_SHOT if zero_shot else 0) + networks.INCEPTION * front_ends
