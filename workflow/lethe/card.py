@@ -19,6 +19,7 @@ from lethe.record import Record, read_records
 
 # What the bases are made from, or made of.
 LICENCES = {
+    "cifar10": "trained by Lethe on CIFAR-10 (no licence is stated; Krizhevsky 2009)",
     "digits": "trained by Lethe on scikit-learn's digits (UCI, CC BY 4.0)",
     "edm_cifar10": "trained by NVIDIA on CIFAR-10 (EDM, CC BY-NC-SA 4.0: not for commercial use)",
     "shapes": "trained by Lethe on pictures that it draws itself (MIT, as Lethe)",
