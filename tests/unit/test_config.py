@@ -266,7 +266,7 @@ def test_a_missing_key_is_named():
         ("judged_by", "shape", r"studies\.shapes3\.judged_by: there is no study 'shape'; did you mean 'shapes'"),
         ("judged_by", "digits", r"studies\.shapes3\.judged_by: 'digits' is a study of kind class, not text"),
         ("judged_by", "shapes3", r"judged_by: shapes3 has no judges of its own; say shapes3"),
-        ("judged_by", None, r"studies\.shapes3: data: null, and no judged_by"),
+        ("judged_by", None, r"studies\.shapes3: judges: null, and no judged_by"),
         ("data", {"seed": 1}, r"studies\.shapes3: data: this study has those of shapes \(judged_by\); leave them out"),
         ("sampling.sampler", "pndm", r"sampling\.sampler: pndm cannot draw from stable_diffusion_3; say euler"),
         ("base.pipeline", "sd3", r"studies\.shapes3\.base\.pipeline: say stable_diffusion or stable_diffusion_3"),

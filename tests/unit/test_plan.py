@@ -58,7 +58,7 @@ def test_the_base_is_sampled_once_for_each_concept():
     base = list(plan.cells(["base"]))
     assert [plan.images_of(cell).folder for cell in base] == ["shapes/stripes/base/seed0", "shapes/van_gogh/base/seed0"]
     assert {plan.model_folder(cell) for cell in base} == {"results/miniature/shapes/base/model"}
-    assert {plan.base_cell(cell.target) for cell in plan.cells()} == set(base)
+    assert {plan.base_cell(cell) for cell in plan.cells()} == set(base)
 
 
 def test_a_setting_changes_the_fingerprints_of_what_follows_and_of_nothing_else():
@@ -185,7 +185,7 @@ def test_a_study_shares_the_data_and_judges_of_another():
         assert shared.judge(judge).fingerprint == own.judge(judge).fingerprint
     assert not [path for path in shared.expected() if path.startswith("results/miniature/shapes3/judge")]
     assert shared.expected()[f"{own.judges}/detector.onnx"] == own.expected()[f"{own.judges}/detector.onnx"]
-    assert shared.source == "shapes"
+    assert shared.origin == "--source shapes"
     # Another seed of the pictures makes both anew.
     other = plan_of("shapes", data=MINIATURE["studies"]["shapes"]["data"] | {"seed": 1}).studies["shapes3"]
     cell = Cell("shapes3", "stripes", "rgd", "0")

@@ -17,11 +17,10 @@ from lethe.model_files import Family, weights_of
 from lethe.models import family_of
 from lethe.record import Record, read_records
 
-# What the bases are made from, or made of.
+# What the bases that the workflow trains are made from.
 LICENCES = {
     "cifar10": "trained by Lethe on CIFAR-10 (no licence is stated; Krizhevsky 2009)",
     "digits": "trained by Lethe on scikit-learn's digits (UCI, CC BY 4.0)",
-    "edm_cifar10": "trained by NVIDIA on CIFAR-10 (EDM, CC BY-NC-SA 4.0: not for commercial use)",
     "shapes": "trained by Lethe on pictures that it draws itself (MIT, as Lethe)",
 }
 # By pipeline, what from_pretrained and a call of it are told beside the folder and the prompt.
@@ -48,8 +47,8 @@ def _use(family: Family, record: Mapping[str, Any]) -> str:
     if family == "edm":
         return ""
     pipeline, parts, call = _PIPELINES[family]
-    if record.get("t5_tokens", 0):
-        parts = call = ""
+    if record.get("t5_tokens", 0):  # zeros in their place, as the pipeline has it where it is given no T5
+        call = ""
     return _USE.format(pipeline=pipeline, parts=parts, call=call)
 
 
@@ -131,7 +130,7 @@ def main(arguments: argparse.Namespace) -> None:
         family,
         record,
         read_records([arguments.records]),
-        LICENCES.get(arguments.source, ""),
+        arguments.licence or LICENCES.get(arguments.source, ""),
     )
     write_text(arguments.output, text)
 
@@ -142,6 +141,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", type=Path, required=True, help="folder of the unlearned model")
     parser.add_argument("--records", type=Path, required=True, help="its records, from the measure stage")
     parser.add_argument("--source", default="", help="what data the base was trained on, for its licence")
+    parser.add_argument("--licence", default="", help="what a base is that was not trained here, and its licence")
     parser.add_argument("--output", type=Path, required=True, help="Markdown file to write")
     return parser
 

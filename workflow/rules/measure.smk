@@ -37,7 +37,9 @@ rule measure_text:
     input:
         code=lambda wildcards: plan.of(wildcards).measure(plan.cell_of(wildcards)).code,
         judged=lambda wildcards: plan.of(wildcards).judged_file(plan.cell_of(wildcards)),
-        base_judged=lambda wildcards: plan.of(wildcards).judged_file(plan.of(wildcards).base_cell(wildcards.target)),
+        base_judged=lambda wildcards: plan.of(wildcards).judged_file(
+            plan.of(wildcards).base_cell(plan.cell_of(wildcards))
+        ),
         prompts="results/{preset}/{study}/{target}/prompts.csv",
     output:
         records=ensure("results/{preset}/{study}/{target}/{variant}/seed{seed}/records.csv", non_empty=True),
@@ -85,10 +87,10 @@ rule card:
         runtime=10,
     params:
         kind=lambda wildcards: plan.of(wildcards).kind,
-        source=lambda wildcards: plan.of(wildcards).source,
+        origin=lambda wildcards: plan.of(wildcards).origin,
         model=lambda wildcards: plan.of(wildcards).model_folder(plan.cell_of(wildcards)),
     message:
         "card: {wildcards.study} {wildcards.target} {wildcards.variant}, seed {wildcards.seed}"
     shell:
         "python -m lethe.card --kind {params.kind} --model {params.model} --records {input.records}"
-        " --source {params.source} --output {output.card} > {log} 2>&1"
+        " {params.origin} --output {output.card} > {log} 2>&1"

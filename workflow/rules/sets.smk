@@ -35,6 +35,7 @@ rule sets:
 rule prompts:
     input:
         code=lambda wildcards: plan.of(wildcards).prompts(wildcards.target).code,
+        listed=ancient(lambda wildcards: plan.of(wildcards).listed_inputs(wildcards.target)),
     output:
         prompts=ensure("results/{preset}/{study}/{target}/prompts.csv", non_empty=True),
     log:
@@ -62,6 +63,7 @@ rule embeddings:
     input:
         code=lambda wildcards: plan.of(wildcards).embeddings(wildcards.target).code,
         model=lambda wildcards: plan.of(wildcards).base_files,
+        t5=ancient(lambda wildcards: plan.of(wildcards).t5_files),
         prompts="results/{preset}/{study}/{target}/prompts.csv",
     output:
         embeddings=ensure("results/{preset}/{study}/{target}/embeddings.safetensors", non_empty=True),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
+import shlex
 
 from lethe.assets import Place
 from lethe.config.studies import CLASSES
 from lethe.image_plan import all_classes, one_target, shard_count
 from lethe.methods.method import Control
 from lethe.plan.study import ANY, Cell, Job, StudyPlan
-from lethe.settings.base import GivenBaseSettings
 from lethe.settings.data import DataSettings
 from lethe.settings.given_judges import InceptionMeasures, InceptionSettings, ZeroShotSettings
 from lethe.settings.options import as_options
@@ -19,7 +19,7 @@ class ClassPlan(StudyPlan):
     """One set of images of the base serves every target, and D_r is drawn anew for each training seed."""
 
     def images_of(self, cell: Cell) -> Cell:
-        return self.model_of(cell)
+        return cell._replace(target=self.model_of(cell).target)
 
     def shard_count(self, cell: Cell) -> int:
         settings, classes = self.study.sampling, CLASSES[self.study.data.source]
@@ -44,20 +44,14 @@ class ClassPlan(StudyPlan):
 
     @functools.cache  # noqa: B019 - a plan lives as long as the process
     def base(self, without: str | None = None) -> Job:
-        if self.given_base is None:
+        if not self.given_base:
             return super().base(without)
-        modules = ["lethe.base.edm_given", "lethe.base.__main__"]
-        return self.job("base", modules, as_options(self.study.base), self.data, self.given_base)
-
-    @functools.cached_property
-    def given_base(self) -> Place | None:
-        """The checkpoint that the base is made of; None where it is trained."""
-        base = self.study.base
-        return self.given(base.given) if isinstance(base, GivenBaseSettings) else None
+        source = f"--source={shlex.quote(self.given_base[0].path)}"
+        return self.job("base", ["lethe.base.given_edm", "lethe.base.__main__"], source, self.data, *self.given_base)
 
     @property
-    def source(self) -> str:
-        return super().source if self.given_base is None else self.given_base.name
+    def base_data(self) -> list[str]:
+        return [self.data_file("train")]
 
     @property
     def similarity_file(self) -> str:
@@ -119,7 +113,7 @@ class ClassPlan(StudyPlan):
 
     @functools.cache  # noqa: B019
     def sample(self, cell: Cell) -> Job:
-        options = as_options(self.study.sampling)
+        options = as_options(self.sampling_of(cell))
         if cell.target != ANY:
             options += f" --target {cell.target}"
         return self.job("sample", self._module("sample"), self.on_device(options), self.model(cell))
@@ -135,7 +129,7 @@ class ClassPlan(StudyPlan):
 
     @functools.cache  # noqa: B019
     def measure(self, cell: Cell) -> Job:
-        settings = f"{as_options(self.study.measures)} {as_options(self.study.sampling, prefix='sampling.')}"
+        settings = f"{as_options(self.study.measures)} {as_options(self.sampling_of(cell), prefix='sampling.')}"
         if self.study.inception:
             settings += f" {as_options(self.study.inception, 'inception.', InceptionMeasures)}"
         reference = [self.given_reference] if self.given_reference else []

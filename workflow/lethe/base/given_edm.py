@@ -1,4 +1,4 @@
-"""``python -m lethe.base edm_given`` makes a model folder of a checkpoint of EDM: a pickle, of which nothing is run."""
+"""``python -m lethe.base given_edm`` makes a model folder of a checkpoint of EDM: a pickle, of which nothing is run."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from lethe.data import LabelledImages, read_images
 from lethe.errors import LetheError
 from lethe.models.ddpmpp import DDPMpp
 from lethe.models.edm import EDM
-from lethe.settings.base import GivenBaseSettings
-from lethe.settings.options import add_options, from_options
+from lethe.settings.method import NoSettings
 from lethe.unpickling.edm import EDMCheckpoint, read_edm
 
 
@@ -58,14 +57,13 @@ def _check_data(source: Path, model: EDM, path: Path, data: LabelledImages) -> N
 
 
 def main(arguments: argparse.Namespace) -> None:
-    settings = from_options(GivenBaseSettings, arguments)
     data = read_images(arguments.data)
     checkpoint = read_edm(arguments.source)
     model = model_of(arguments.source, checkpoint)
     _check_data(arguments.source, model, arguments.data, data)
     record = provenance(
         "base",
-        settings,
+        NoSettings(),
         arguments,
         classes=list(data.classes),
         sha256=checkpoint.sha256,
@@ -76,12 +74,11 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lethe.base edm_given", description=__doc__, allow_abbrev=False)
+    parser = argparse.ArgumentParser(prog="python -m lethe.base given_edm", description=__doc__, allow_abbrev=False)
     parser.add_argument("--source", type=Path, required=True, help="the checkpoint, as edm-cifar10-32x32-cond-vp.pkl")
     parser.add_argument(
         "--data", type=Path, required=True, help="training images, from the data stage, to compare with"
     )
     parser.add_argument("--model", type=Path, required=True, help="model folder to write, in the format of diffusers")
-    add_options(parser, GivenBaseSettings)
     add_provenance(parser)
     return parser
