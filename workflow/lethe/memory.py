@@ -53,8 +53,8 @@ def peak_bytes(
 
     ``architecture`` is a name in ``ARCHITECTURES``, ``batch`` that of the method's settings where it is None. Empty for
     a control. Weights, gradients and Adam's two moments are float32; a method with two losses has two gradients. They
-    grow while the activations are given back, so that the true peak lies below the sum; what kernels take for themselves
-    is not in it. A mask is made before the first step, from two predictions at once: the bigger of both counts.
+    grow while the activations are given back, so that the true peak lies below the sum; what kernels take for
+    themselves is not in it. A mask is made before the first step, from two predictions at once: the bigger of both counts.
     """
     if architecture not in ARCHITECTURES:
         raise LetheError(f"there is no architecture '{architecture}'", nearest(architecture, ARCHITECTURES))
@@ -235,8 +235,8 @@ pass keeps for the backward. Behind each sum stands the smallest card that does,
 with {_RESERVE / GIB:g} GiB left over for kernels. SalUn's sum is that of making the mask where this takes more.
 
 Counted on the networks' published configurations, not measured; the true peak lies below the sum, since gradients grow
-while activations are given back. `compute: {{precision: bfloat16, checkpointing: true}}` chooses the column. The teacher is
-the one copy that could be spared: ESD asks it about latents that the present network draws, which cannot be known
+while activations are given back. `compute: {{precision: bfloat16, checkpointing: true}}` chooses the column. The teacher
+is the one copy that could be spared: ESD asks it about latents that the present network draws, which cannot be known
 beforehand, and with it every method fits where RGD fits, so it is kept, in half the memory with bfloat16."""
 _COLUMNS = [(precision, checkpointing) for checkpointing in (False, True) for precision in _PRECISIONS]
 _HEAD = (
@@ -256,9 +256,8 @@ def _rows(architecture: str, method: str) -> list[str]:
     trained = training_bytes(architecture, found.text, *_COLUMNS[0], None)
     fixed = [_gib(trained[part]) for part in ("weights", "gradients", "moments", "teacher", "mask")]
     sums = [sum(each.values()) for each in parts]
-    fitted = (
-        f"{_gib(each['activations'])}, {_gib(size)}, {_card(size)}" for each, size in zip(parts, sums, strict=True)
-    )
+    kept = [_gib(each["activations"]) for each in parts]
+    fitted = (f"{most}, {_gib(size)}, {_card(size)}" for most, size in zip(kept, sums, strict=True))
     return [f"| {found.card.title} | {batch} | {' | '.join(fixed)} | {' | '.join(fitted)} |"]
 
 
