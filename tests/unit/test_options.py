@@ -24,6 +24,9 @@ from lethe.methods.method import KINDS, settings_of
 from lethe.settings.base import BaseSettings
 from lethe.settings.common import Settings
 from lethe.settings.concept import Concept
+from lethe.settings.given_text_judges import GivenAlignment, GivenDetector
+from lethe.settings.judge import TextJudgeSettings
+from lethe.settings.listed import ListedPrompts
 from lethe.settings.network import NetworkSettings
 from lethe.settings.options import add_options, as_options, from_options
 from lethe.settings.sampling import SamplingSettings
@@ -32,11 +35,21 @@ from lethe.settings.text_base import LatentBaseSettings
 MODULES = [
     importlib.import_module(f"lethe.settings.{info.name}") for info in pkgutil.iter_modules(lethe.settings.__path__)
 ]
+# What only a configuration has: no command is given it option by option.
+ONLY_CONFIGURED = (
+    Settings,
+    Concept,
+    LatentBaseSettings,
+    GivenAlignment,
+    GivenDetector,
+    ListedPrompts,
+    TextJudgeSettings,
+)
 OF_STAGES = {
     cls.__name__: cls
     for module in MODULES
     for _, cls in inspect.getmembers(module, inspect.isclass)
-    if issubclass(cls, Settings) and cls not in (Settings, Concept, LatentBaseSettings)
+    if issubclass(cls, Settings) and cls not in ONLY_CONFIGURED
 }
 OF_METHODS = {}
 for name in method_names():
@@ -53,8 +66,18 @@ def parsed(model: type[BaseModel], words: str) -> Any:
 
 
 NUMBERS = [1e-05, -1e-05, 1 / 3, 0.1 + 0.2, 1e22, -7, 1, 16, 17, 12345678]
-LISTS = [(3,), (3, 5), (1, 2, 3), (0.25, 1 / 3), (True, False), ("a, b", "c")]
-CANDIDATES = [*NUMBERS, True, False, None, *LISTS, "a b;'c' $d", "a='b' $c", {"a_b": "it's {c}, $d", "e": ""}]
+LISTS = [(3,), (3, 5), (1, 2, 3), (0.25, 1 / 3), (True, False), ("a, b", "c"), ("pytorch", "tf1")]
+CANDIDATES = [
+    *NUMBERS,
+    True,
+    False,
+    None,
+    *LISTS,
+    "a b;'c' $d",
+    "it's {}",
+    "a='b' $c",
+    {"a_b": "it's {c}, $d", "e": ""},
+]
 
 
 def accepted(model: type[BaseModel], name: str) -> list[BaseModel]:

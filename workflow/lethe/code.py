@@ -15,7 +15,8 @@ from pathlib import Path
 _PACKAGE = Path(__file__).resolve().parent
 
 
-def modules_behind(*names: str) -> list[Path]:
+@functools.cache
+def modules_behind(*names: str) -> tuple[Path, ...]:
     """Files of the modules ``names`` and of every lethe module they import, directly or not; sorted, and relative to
     the working directory, so that a moved checkout plans nothing anew."""
     found: set[Path] = set()
@@ -25,7 +26,7 @@ def modules_behind(*names: str) -> list[Path]:
         if path is not None and path not in found:
             found.add(path)
             waiting.extend(_file_of(name) for name in _imported(path))
-    return sorted(Path(os.path.relpath(path)) for path in found)
+    return tuple(sorted(Path(os.path.relpath(path)) for path in found))
 
 
 @functools.cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +37,7 @@ def embed_prompts(
     batch: int = 64,
     t5: Path | None = None,
     precision: Precision = "float32",
+    may_be_cut: Collection[str] = (),
 ) -> np.ndarray:
     """Packed embeddings (N, tokens + rows, width) float32, as in StableDiffusion3Pipeline.
 
@@ -44,24 +45,28 @@ def embed_prompts(
     last ones; in the extra rows the pooled projections of both CLIPs (see :mod:`lethe.models.packed_prompts`). ``t5``
     is the folder that ``tokenizer_3`` and ``text_encoder_3`` are in; without it, they are looked for in ``folder``, and
     where it has none, the tokens of T5 are left out: :class:`lethe.models.stable_diffusion3.StableDiffusion3` puts
-    zeros in their place. ``precision`` is that of T5, which has ten times the weights of the others.
+    zeros in their place. ``precision`` is that of T5, which has ten times the weights of the others. Of ``may_be_cut``
+    too long a prompt is cut.
     """
-    clip = [_clip(folder, number, prompts, device, batch) for number in ("", "2")]
+    clip = [_clip(folder, number, prompts, device, batch, may_be_cut) for number in ("", "2")]
     states, pooled = (torch.cat(parts, -1) for parts in zip(*clip, strict=True))
     width = int(read_json(folder / "transformer" / CONFIG)["joint_attention_dim"])
     states = torch.nn.functional.pad(states, (0, width - states.shape[-1]))
     if t5 is None and read_json(folder / "model_index.json").get("text_encoder_3", [None, None])[1] is not None:
         t5 = folder
     if t5 is not None:
-        states = torch.cat([states, _t5(t5, t5_tokens(folder), prompts, width, device, batch, precision)], 1)
+        more = _t5(t5, t5_tokens(folder), prompts, width, device, batch, precision, may_be_cut)
+        states = torch.cat([states, more], 1)
     return pack_prompts(states, pooled).numpy()
 
 
-def _clip(folder: Path, number: str, prompts: Sequence[str], device: torch.device, batch: int) -> tuple[Tensor, Tensor]:
+def _clip(
+    folder: Path, number: str, prompts: Sequence[str], device: torch.device, batch: int, may_be_cut: Collection[str]
+) -> tuple[Tensor, Tensor]:
     """States (N, tokens, width) before the last layer, and the pooled projections (N, pooled)."""
     tokenizer, encoder = read_text_encoder(folder, number, CLIPTokenizer, CLIPTextModelWithProjection)
     encoder = encoder.to(device)
-    ids = token_ids(tokenizer, prompts)
+    ids = token_ids(tokenizer, prompts, may_be_cut=may_be_cut)
     parts = [encoder(part.to(device), output_hidden_states=True) for part in ids.split(batch)]
     states = torch.cat([part.hidden_states[-2].float().cpu() for part in parts])
     return states, torch.cat([part.text_embeds.float().cpu() for part in parts])
@@ -75,6 +80,7 @@ def _t5(
     device: torch.device,
     batch: int,
     precision: Precision,
+    may_be_cut: Collection[str],
 ) -> Tensor:
     """Its last states (N, length, width)."""
     tokenizer, encoder = read_text_encoder(folder, "3", AutoTokenizer, T5EncoderModel, getattr(torch, precision))
@@ -83,5 +89,5 @@ def _t5(
             f"{folder}: a T5 of width {encoder.config.d_model}, but the model takes {width}", "give the model's own T5"
         )
     encoder = encoder.to(device)
-    ids = token_ids(tokenizer, prompts, length)
+    ids = token_ids(tokenizer, prompts, length, may_be_cut)
     return torch.cat([encoder(part.to(device))[0].float().cpu() for part in ids.split(batch)])

@@ -17,7 +17,7 @@ from lethe.image_plan import shard_rows
 from lethe.models import load_denoiser
 from lethe.prompt_images import Purpose, prompt_images
 from lethe.prompts import read_prompts
-from lethe.sample import begin, write_images
+from lethe.sample import begin, system_seeds, write_images
 from lethe.settings.options import add_options
 from lethe.settings.text_sampling import TextSamplingSettings
 
@@ -38,6 +38,9 @@ def main(arguments: argparse.Namespace) -> None:
     plan = prompt_images(prompts, arguments.purpose, settings)
     chosen = shard_rows(len(plan.seeds), arguments.shard, settings.shard_images)
     seeds, rows = plan.seeds[chosen], plan.rows[chosen]
+    unseeded = settings.unseeded and arguments.purpose == "measure"
+    seeds = system_seeds(len(seeds)) if unseeded else seeds
+    guidance = None if plan.guidance is None else plan.guidance[chosen]
     table = torch.from_numpy(embeddings["table"])
     write_images(
         model,
@@ -46,7 +49,9 @@ def main(arguments: argparse.Namespace) -> None:
         seeds=seeds,
         conditions=table[np.concatenate([[made["empty"]], embeddings["rows"][rows]])],
         columns={"rows": rows},
-        sampler=f"{_SAMPLERS[settings.sampler]}, {settings.steps} steps, guidance {settings.guidance:g}",
+        sampler=f"{_SAMPLERS[settings.sampler]}, {settings.steps} steps, guidance {settings.guidance:g}"
+        f"{', listed prompts their own' if plan.guidance is not None else ''}{', unseeded' * unseeded}",
+        guidance=guidance,
         target=made["target"],
         purpose=arguments.purpose,
     )

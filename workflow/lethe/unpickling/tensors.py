@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import mmap
 import operator
 from collections import OrderedDict
@@ -91,31 +92,37 @@ def is_tensor(value: Any) -> bool:
     return isinstance(value, _Tensor)
 
 
-def tensor_of(value: _Tensor, elements_of: Callable[[Storage], Tensor]) -> Tensor:
-    """The tensor that a pickle describes, a view of the elements of its storage. RefusedError where it reaches
+def tensor_of(value: _Tensor, elements_of: Callable[[Any], Tensor]) -> Tensor:
+    """The tensor that a pickle describes, a view of the elements (n,) of its storage. RefusedError where it reaches
     beyond them, or would have more elements than they are."""
-    if len(value.arguments) < 4 or not isinstance(value.arguments[0], Storage):
-        raise RefusedError("a tensor has no storage")
+    if len(value.arguments) < 4:
+        raise RefusedError("a tensor has no size")
     storage, offset, size, stride, *_ = value.arguments
+    elements = elements_of(storage)
     if not (isinstance(size, tuple) and isinstance(stride, tuple) and len(size) == len(stride)):
-        raise RefusedError(f"a tensor of storage {storage.key} has size {size!r} and stride {stride!r}")
+        raise RefusedError(f"a tensor has size {size!r} and stride {stride!r}")
     offset, size, stride = _count(offset), tuple(map(_count, size)), tuple(map(_count, stride))
-    count = torch.Size(size).numel()
+    count = math.prod(size)
     last = offset + sum(map(operator.mul, (extent - 1 for extent in size), stride)) if count else offset - 1
-    if last >= storage.elements or count > storage.elements:
+    if last >= len(elements) or count > len(elements):
         raise RefusedError(
-            f"a tensor of size {size}, stride {stride} and offset {offset} does not fit the "
-            f"{storage.elements} elements of storage {storage.key}"
+            f"a tensor of size {size}, stride {stride} and offset {offset} does not fit its storage of "
+            f"{len(elements)} elements"
         )
-    return elements_of(storage).as_strided(size, stride, offset)
+    return elements.as_strided(size, stride, offset)
 
 
 def with_tensors(value: Any, elements_of: Callable[[Storage], Tensor]) -> Any:
     """A whole pickle with its tensors, as nested dictionaries and lists; inert objects are left out."""
 
+    def elements(storage: Any) -> Tensor:
+        if not isinstance(storage, Storage):
+            raise RefusedError("a tensor has no storage")
+        return elements_of(storage)
+
     def leaf(part: Any) -> Any:
         if is_tensor(part):
-            return tensor_of(part, elements_of)
+            return tensor_of(part, elements)
         if isinstance(part, Storage):
             return elements_of(part)
         if part is None or type(part) in (bool, int, float, complex, str, bytes):
