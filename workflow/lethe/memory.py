@@ -54,7 +54,8 @@ def peak_bytes(
     ``architecture`` is a name in ``ARCHITECTURES``, ``batch`` that of the method's settings where it is None. Empty for
     a control. Weights, gradients and Adam's two moments are float32; a method with two losses has two gradients. They
     grow while the activations are given back, so that the true peak lies below the sum; what kernels take for
-    themselves is not in it. A mask is made before the first step, from two predictions at once: the bigger of both counts.
+    themselves is not in it. A mask is made before the first step, from two predictions at once: the bigger of both
+    counts.
     """
     if architecture not in ARCHITECTURES:
         raise LetheError(f"there is no architecture '{architecture}'", nearest(architecture, ARCHITECTURES))
@@ -230,9 +231,9 @@ _INTRODUCTION = f"""# Memory of unlearning
 
 Written by `python -m lethe.memory --output docs/memory.md`; a test keeps it in step with the methods. GiB of a GPU's
 memory at each method's own batch: float32 weights, gradients (two where a method has two losses), Adam's two moments,
-the frozen base where a method has a teacher (half of it with bfloat16), SalUn's mask, and the activations that a forward
-pass keeps for the backward. Behind each sum stands the smallest card that does, of {" and ".join(map(str, CARDS))} GiB,
-with {_RESERVE / GIB:g} GiB left over for kernels. SalUn's sum is that of making the mask where this takes more.
+the frozen base where a method has a teacher (half of it with bfloat16), SalUn's mask, and the activations that a
+forward pass keeps for the backward. Behind each sum stands the smallest card that does, of {" and ".join(map(str, CARDS))}
+GiB, with {_RESERVE / GIB:g} GiB left over for kernels. SalUn's sum is that of making the mask where this takes more.
 
 Counted on the networks' published configurations, not measured; the true peak lies below the sum, since gradients grow
 while activations are given back. `compute: {{precision: bfloat16, checkpointing: true}}` chooses the column. The teacher
