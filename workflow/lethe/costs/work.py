@@ -122,7 +122,8 @@ class _StudyWork:
         for shard, done in enumerate(shards):
             count = min(sampling.shard_images, total - shard * sampling.shard_images)
             disk = count * self.cost.image_bytes
-            yield self._work("sample", count * each, self._sampling_memory(), disk, done)
+            drawn = self._work("sample", count * each, self._sampling_memory(), disk, done)
+            yield drawn._replace(precision="tf32") if getattr(sampling, "tf32", False) else drawn
         judged = self._work("judge", total * self._judge_flops(), _CONTEXT, 0, self.plan.judged_file(cell))
         yield judged._replace(precision="float32")
 
