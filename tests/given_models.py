@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +107,7 @@ def write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, indent=2))
 
 
-def published_stable_diffusion(folder: Path, seed: int = 0) -> Path:
+def published_stable_diffusion(folder: Path, seed: int = 0, words: Sequence[str] = WORDS) -> Path:
     """As CompVis/stable-diffusion-v1-4: an autoencoder with its names of 2022, positions among the text encoder's
     weights, a tokenizer without tokenizer.json, a safety checker and a feature extractor beside them."""
     torch.manual_seed(seed)
@@ -115,7 +115,7 @@ def published_stable_diffusion(folder: Path, seed: int = 0) -> Path:
     _network(folder / "unet", UNet2DConditionModel.from_config(UNET), UNET, "0.9.0")
     _network(folder / "vae", AutoencoderKL.from_config(VAE), VAE, "0.2.2")
     rename(folder / "vae" / "diffusion_pytorch_model.safetensors", NAMES_OF_2022)
-    vocabulary = _tokenizer(folder / "tokenizer", "<|endoftext|>")
+    vocabulary = _tokenizer(folder / "tokenizer", "<|endoftext|>", words)
     _encoder(folder / "text_encoder", CLIPTextModel, vocabulary, width=16)
     write_json(folder / "scheduler" / "scheduler_config.json", PNDM)
     write_json(folder / "feature_extractor" / "preprocessor_config.json", {"size": 224})
@@ -138,14 +138,16 @@ def published_stable_diffusion(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
-def published_stable_diffusion_3(folder: Path, seed: int = 0, variant: str | None = None) -> Path:
+def published_stable_diffusion_3(
+    folder: Path, seed: int = 0, variant: str | None = None, words: Sequence[str] = WORDS
+) -> Path:
     """As stabilityai/stable-diffusion-3-medium-diffusers, of which T5's folders were not fetched."""
     torch.manual_seed(seed)
     network = SD3Transformer2DModel.from_config(TRANSFORMER)
     _network(folder / "transformer", network, TRANSFORMER, "0.29.0.dev0")
     _network(folder / "vae", AutoencoderKL.from_config(VAE3), VAE3, "0.29.0.dev0")
     for end, width, pad in (("", 16, "<|endoftext|>"), ("_2", 24, "!")):
-        vocabulary = _tokenizer(folder / f"tokenizer{end}", pad)
+        vocabulary = _tokenizer(folder / f"tokenizer{end}", pad, words)
         _encoder(folder / f"text_encoder{end}", CLIPTextModelWithProjection, vocabulary, width)
     write_json(folder / "scheduler" / "scheduler_config.json", FLOW)
     write_json(
@@ -378,9 +380,9 @@ def _encoder(folder: Path, kind: Any, vocabulary: int, width: int) -> None:
     write_json(folder / "config.json", json.loads(config.to_json_string()) | {"torch_dtype": "float32"})
 
 
-def _tokenizer(folder: Path, pad: str) -> int:
+def _tokenizer(folder: Path, pad: str, words: Sequence[str]) -> int:
     """As openai/clip-vit-large-patch14's: special tokens are described in full, there is no tokenizer.json."""
-    tokenizer = write_tokenizer(folder, WORDS, 77)
+    tokenizer = write_tokenizer(folder, words, 77)
 
     def described(token: str, normalized: bool = True) -> dict[str, Any]:
         return {"content": token, "lstrip": False, "normalized": normalized, "rstrip": False, "single_word": False}

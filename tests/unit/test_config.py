@@ -228,6 +228,31 @@ def test_a_row_is_of_the_studys_targets_or_of_its_own():
     assert load_config(MINIATURE).studies["digits"].targets_of("retrained") == ("1", "3", "8")
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"data": {"source": "cifar10"}}, "studies.digits.data: file: null, but cifar10 is read from an archive"),
+        ({"data": {"file": "cifar10"}}, "studies.digits.data: file: 'cifar10', but digits come with scikit-learn"),
+        ({"zero_shot": {"modle": "clip_b32"}}, "studies.digits.zero_shot.modle: there is no such key; .*'model'"),
+        (
+            {"zero_shot": {"prompt": "a photo"}},
+            "studies.digits.zero_shot.prompt: 'a photo' has not one {}",
+        ),
+        ({"inception": {"front_ends": ["tf1", "tf1"]}}, "studies.digits.inception.front_ends: .* one is there twice"),
+        ({"inception": {"front_ends": ["clean"]}}, "studies.digits.inception.front_ends.0: .*'clean'"),
+        (
+            {"inception": {"front_ends": ["pytorch"], "reference": "edm_fid_reference"}},
+            "studies.digits.inception: front_ends: the moments of edm_fid_reference are of the front end tf1",
+        ),
+    ],
+)
+def test_a_fault_in_what_a_class_study_is_given_is_named(changes, message):
+    values = copy.deepcopy(MINIATURE)
+    values["studies"]["digits"].update(changes)
+    with pytest.raises(LetheError, match=message):
+        load_config(values)
+
+
 def test_a_missing_key_is_named():
     values = copy.deepcopy(MINIATURE)
     del values["studies"]["digits"]["targets"]
