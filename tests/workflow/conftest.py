@@ -41,10 +41,13 @@ class Checkout:
         search = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         return {**os.environ, "PATH": search, "PYTHONPATH": str(self.path / "workflow"), "LETHE_STATE_SECONDS": "0.2"}
 
-    def run(self, *words: str, preset: str = "smoke", check: bool = True) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *words: str, preset: str = "smoke", over_it: Path | None = None, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """``over_it``: a config file whose values replace the preset's."""
         command = ["snakemake", *words, "--cores", "2"]
         if preset != "miniature":
-            command += ["--configfile", f"workflow/presets/{preset}.yaml"]
+            command += ["--configfile", f"workflow/presets/{preset}.yaml", *([str(over_it)] if over_it else [])]
         done = subprocess.run(
             command, cwd=self.path, env=self.environment, capture_output=True, text=True, timeout=1800, check=False
         )
@@ -71,7 +74,7 @@ def of_study(study: str, planned: list[str]) -> list[str]:
     return [job for job in planned if made.search(job)]
 
 
-def _copy_of_repository(place: Path) -> Checkout:
+def copy_of_repository(place: Path) -> Checkout:
     shutil.copytree(REPOSITORY, place, ignore=_LEFT_BEHIND)
     return Checkout(place)
 
@@ -79,13 +82,13 @@ def _copy_of_repository(place: Path) -> Checkout:
 @pytest.fixture
 def fresh(tmp_path: Path) -> Checkout:
     """A clean checkout without results."""
-    return _copy_of_repository(tmp_path / "lethe")
+    return copy_of_repository(tmp_path / "lethe")
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """A checkout in which the smoke preset has been run once, whole. Never changed: tests take ``made``."""
-    checkout = _copy_of_repository(tmp_path_factory.mktemp("finished") / "lethe")
+    checkout = copy_of_repository(tmp_path_factory.mktemp("finished") / "lethe")
     checkout.run()
     return checkout
 
