@@ -223,7 +223,7 @@ def test_a_file_that_runs_code_is_refused_and_not_run(folder, known, tmp_path, m
     monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", unsafe)
     path, mark = tmp_path / "model.bin", tmp_path / "was here"
     if place == "a pickle":
-        path.write_bytes(pickle.dumps(Trap(mark)))
+        path.write_bytes(pickle.dumps(Trap(mark), protocol=2))
     else:
         torch.save(load_file(folder / WEIGHTS) | {"more": Trap(mark)}, path)
     with pytest.raises(LetheError, match="holds something other than tensors"):

@@ -116,7 +116,7 @@ def apply(arguments: argparse.Namespace) -> None:
     detector = load_detector(arguments.detector)
     judges = {
         "alignment": _judge(name, alignment.weights_file(arguments.alignment)),
-        "detector": _judge(detector.provenance.get("judge", arguments.detector.stem), arguments.detector),
+        "detector": _judge(detector.provenance.get("judge", f"detector {arguments.detector.stem}"), arguments.detector),
     }
     texts = [prompts[row] for row in rows]
     similarity, as_released = alignment.look(aligned, images, texts, seeds, device, may_be_cut=listed)
