@@ -170,7 +170,7 @@ def published_stable_diffusion_3(
 
 
 def published_t5(folder: Path, width: int = 48) -> Path:
-    """``text_encoder_3`` and ``tokenizer_3``: a unigram tokenizer with a hundred extra tokens, an encoder in float16."""
+    """``text_encoder_3`` in float16, and ``tokenizer_3``: a unigram tokenizer with a hundred extra tokens."""
     torch.manual_seed(3)
     words = {word for text in WORDS for word in text.split()}
     pieces = sorted({f"\u2581{word}" for word in words} | {"\u2581", *string.ascii_lowercase})
