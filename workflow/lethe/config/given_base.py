@@ -9,7 +9,6 @@ from pydantic import Field
 from lethe.settings.common import Settings
 from lethe.settings.given_base import CheckpointSettings
 
-
 _OF_CHECKPOINTS = CheckpointSettings.model_fields
 
 
