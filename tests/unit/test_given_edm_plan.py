@@ -10,9 +10,10 @@ import pytest
 import yaml
 
 from lethe.config import load_config
+from lethe.config.given_base import GivenBaseSettings
 from lethe.errors import LetheError
 from lethe.plan import Plan
-from lethe.settings.base import BaseSettings, GivenBaseSettings
+from lethe.settings.base import BaseSettings
 
 MINIATURE = yaml.safe_load((Path(__file__).parents[2] / "config.yaml").read_text())
 

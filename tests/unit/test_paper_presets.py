@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel
 
 from lethe.config import load_config
-from lethe.config.studies import Variant
+from lethe.config.rows import Variant
 from lethe.config.sweeps import Sweep
 from lethe.plan import Plan
 from lethe.preset_text import Place, Sources

@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel
 
 from lethe.config import Config
-from lethe.config.studies import Variant
+from lethe.config.rows import Variant
 from lethe.config.sweeps import Sweep
 from lethe.settings.concept import Concept, load_concept
 

@@ -9,13 +9,17 @@ from typing import Any
 
 from pydantic import Field, Tag, ValidationError, model_validator
 
+from lethe.config.bases import BASES, CLASS_BASES
+from lethe.config.class_study import ClassStudy
+from lethe.config.rows import Name
 from lethe.config.shown import study_named
 from lethe.config.shown_classes import ClassArtefacts
 from lethe.config.shown_doco import DoCoArtefacts
 from lethe.config.shown_laboratory import LaboratoryArtefacts
 from lethe.config.shown_quirks import check_quirks
 from lethe.config.shown_text import TextArtefacts
-from lethe.config.studies import BASES, CLASS_BASES, ClassStudy, Name, Study, TextStudy
+from lethe.config.studies import Study
+from lethe.config.text_study import TextStudy
 from lethe.errors import LetheError, nearest
 from lethe.models import PIPELINES
 from lethe.settings.assets import AssetSettings

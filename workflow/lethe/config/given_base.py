@@ -1,4 +1,4 @@
-"""The base of a text study that is not trained here but given: a published model, or one of the user's."""
+"""The base of a study that is not trained here but given: a published model, or one of the user's."""
 
 from __future__ import annotations
 
@@ -10,6 +10,16 @@ from lethe.settings.common import Settings
 from lethe.settings.given_base import CheckpointSettings
 
 _OF_CHECKPOINTS = CheckpointSettings.model_fields
+
+
+class GivenBaseSettings(Settings):
+    """A base model of classes that others have trained."""
+
+    given: str = Field(
+        "edm_cifar10",
+        min_length=1,
+        description="A DDPM++ checkpoint of EDM: the name of an asset, or the path of a file of your own.",
+    )
 
 
 class GivenStableDiffusionSettings(Settings):

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
+from lethe.config.class_study import ClassStudy
 from lethe.config.equal_compute import EqualCompute
 from lethe.config.shown import check_rows, study_named
-from lethe.config.studies import ClassStudy, Study
+from lethe.config.studies import Study
 from lethe.errors import nearest
 from lethe.methods.method import Method
 from lethe.settings.common import Settings

@@ -17,7 +17,7 @@ from lethe.errors import nearest
 from lethe.settings.common import Settings
 
 if TYPE_CHECKING:
-    from lethe.config.studies import StudyRows, Variant
+    from lethe.config.rows import StudyRows, Variant
 
 Value = bool | int | float | str
 _WORD = "[A-Za-z0-9_.+-]+"

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from lethe.base.stable_diffusion import new_networks as new_stable_diffusion
 from lethe.base.stable_diffusion3 import new_networks as new_stable_diffusion3
 from lethe.base.text import new_autoencoder
-from lethe.config.studies import CLASSES
+from lethe.config.class_study import CLASSES
 from lethe.costs.counted import Call, network_cost
 from lethe.costs.networks import StudyCost
 from lethe.data.shapes import SIZE

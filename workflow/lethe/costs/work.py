@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from lethe.config.studies import CLASSES
+from lethe.config.class_study import CLASSES
 from lethe.costs import networks
 from lethe.costs.networks import StudyCost, is_given, study_cost
 from lethe.costs.passes import passes_of_run

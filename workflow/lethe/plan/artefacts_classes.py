@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from lethe.config.class_study import CLASSES
 from lethe.config.shown_classes import ClassArtefacts
-from lethe.config.studies import CLASSES
 from lethe.config.sweeps import in_path, swept_cells
 from lethe.plan.artefacts import EqualTable, equal_table, first_cell, without_twins
 from lethe.plan.classes import ClassPlan

@@ -6,7 +6,7 @@ import functools
 import shlex
 
 from lethe.assets import Place
-from lethe.config.studies import CLASSES
+from lethe.config.class_study import CLASSES
 from lethe.image_plan import all_classes, one_target, shard_count
 from lethe.methods.method import Control
 from lethe.plan.study import ANY, Cell, Job, StudyPlan

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lethe.config.studies import ClassStudy
-from lethe.settings.base import GivenBaseSettings
+from lethe.config.class_study import ClassStudy
+from lethe.config.given_base import GivenBaseSettings
 from lethe.settings.given_judges import ZeroShotJudge
 
 # The paper's (section 4.1 and Appendix C) and its code's: images of the target, images of all others together, images

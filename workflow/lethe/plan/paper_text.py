@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lethe.config.studies import TextStudy
+from lethe.config.text_study import TextStudy
 from lethe.model_files import Family
 from lethe.settings.given_text_judges import GivenAlignment
 

@@ -6,7 +6,7 @@ import functools
 import shlex
 
 from lethe.assets import Place
-from lethe.config.studies import TextStudy
+from lethe.config.text_study import TextStudy
 from lethe.plan.study import Cell, Job, StudyPlan
 from lethe.prompts import NEIGHBOUR
 from lethe.settings.given_text_judges import DetectorReading, GivenDetector
