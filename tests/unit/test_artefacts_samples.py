@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import yaml
 from jinja2 import Environment, StrictUndefined
 
 from lethe.artefacts.__main__ import parser
@@ -139,19 +141,29 @@ def test_unknown_target_is_refused(files: Path) -> None:
 
 
 class _Snakemake:
-    config = {"preset": "miniature"}  # noqa: RUF012
+    """What Snakemake gives a caption of the preset ``name``."""
 
-    class params:  # noqa: N801
-        study, target = "digits", 3
+    def __init__(self, name: str, study: str) -> None:
+        path = "config.yaml" if name == "miniature" else f"workflow/presets/{name}.yaml"
+        self.config = yaml.safe_load((REPORT.parents[1] / path).read_text(encoding="utf-8"))
+        self.params = SimpleNamespace(study=study, target=3, comparable=["--comparable"] * (study == "cifar10"))
 
 
-@pytest.mark.parametrize("name", ["table1", "paired", "figure2", "trajectory", "samples"])
-def test_caption_renders(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "preset", "study"),
+    [
+        *((name, "miniature", "digits") for name in ("table1", "table3", "paired", "figure2", "trajectory", "samples")),
+        ("table1", "paper", "cifar10"),
+        ("table3", "paper", "cifar10"),
+    ],
+)
+def test_caption_renders(name: str, preset: str, study: str) -> None:
     core = pytest.importorskip("docutils.core")
     text = (REPORT / f"{name}.rst").read_text(encoding="utf-8")
-    words = Environment(undefined=StrictUndefined, autoescape=False).from_string(text).render(snakemake=_Snakemake())
+    template = Environment(undefined=StrictUndefined, autoescape=False).from_string(text)
+    words = template.render(snakemake=_Snakemake(preset, study))
     # halt_level 2: even a warning is an error.
     html = core.publish_parts(words, writer="html", settings_overrides={"halt_level": 2})["body"]
     assert "{" not in html
-    assert "miniature" in html
+    assert preset in html
     assert "comparable" in html or "paper's" in html
