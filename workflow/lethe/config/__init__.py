@@ -18,6 +18,7 @@ from lethe.config.studies import BASES, ClassStudy, Name, Study, TextStudy
 from lethe.errors import LetheError, nearest
 from lethe.settings.assets import AssetSettings
 from lethe.settings.common import Settings
+from lethe.settings.report import ReportSettings
 
 
 class Compute(Settings):
@@ -51,6 +52,7 @@ class Config(Settings):
     assets: AssetSettings = Field(default_factory=AssetSettings, description="What is downloaded, and where it lies.")
     studies: dict[Name, Study] = Field(min_length=1, description="The studies, by name.")
     artefacts: Artefacts = Field(description="The tables and figures.")
+    report: ReportSettings = Field(default_factory=ReportSettings, description="The images in the HTML report.")
 
     @model_validator(mode="after")
     def _judges_are_there(self) -> Config:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-Verdict = Literal["within", "outside", "incomparable"]
+Verdict = Literal["within", "outside", "undecided", "incomparable"]
 WORDS: dict[Verdict, str] = {
     "within": "within tolerance",
     "outside": "outside tolerance",
+    "undecided": "undecided",
     "incomparable": "not comparable",
 }
-SIGNS: dict[Verdict, str] = {"within": "✓", "outside": "✗", "incomparable": "≁"}
+SIGNS: dict[Verdict, str] = {"within": "✓", "outside": "✗", "undecided": "?", "incomparable": "≁"}
 RULE = (
     "Within tolerance: the paper's value lies inside our interval, or the difference is no larger than the paper's own "
-    "standard deviation. Not comparable: another model, data or judge than the paper's, so the difference says nothing."
+    "standard deviation. Undecided: we have no interval and the paper no standard deviation. Not comparable: another model, "
+    "other data or other judges than the paper's, so the difference says nothing."
 )
 _ROUNDING = 1e-9  # of the difference of two decimals
 
@@ -36,16 +38,9 @@ def verdict(value: float, low: float | None, high: float | None, paper: Paper) -
         return "within", "the paper's value lies inside our interval"
     if paper.std is not None and abs(value - paper.value) <= paper.std + _ROUNDING:
         return "within", "the difference is no larger than the paper's standard deviation"
-    lacking = [
-        words
-        for words, there in (("we have no interval", low is not None), ("the paper has none", paper.std is not None))
-        if not there
-    ]
-    reason = "the paper's value lies outside our interval and farther off than the paper's standard deviation"
-    if lacking == ["we have no interval"]:
-        reason = "farther off than the paper's standard deviation; we have no interval"
-    elif lacking == ["the paper has none"]:
-        reason = "the paper's value lies outside our interval; the paper gives no standard deviation"
-    elif lacking:
-        reason = "not the same value, and neither side has an interval or a standard deviation"
-    return "outside", reason
+    if paper.std is None:
+        if low is None or high is None:
+            return "undecided", "we have no interval, and the paper gives no standard deviation"
+        return "outside", "the paper's value lies outside our interval; the paper gives no standard deviation"
+    ours = "we have no interval" if low is None or high is None else "the paper's value lies outside our interval"
+    return "outside", f"the difference is larger than the paper's standard deviation; {ours}"
