@@ -103,12 +103,12 @@ def _group(study: StudyPlan, target: str, cells: Sequence[Cell], settings: Repor
 
 
 def _titles(study: StudyPlan, cells: Sequence[Cell]) -> list[str]:
-    """Titles of models, with the row's name where several share one."""
-    titles = [study.study.title(cell.variant) for cell in cells]
-    return [
-        f"{title} ({cell.variant})" if titles.count(title) > 1 else title
-        for cell, title in zip(cells, titles, strict=True)
-    ]
+    """Titles of models; one that a row before bears already has its row's name beside it."""
+    titles: list[str] = []
+    for cell in cells:
+        title = study.study.title(cell.variant)
+        titles.append(f"{title} ({cell.variant})" if title in titles else title)
+    return titles
 
 
 def _model(study: StudyPlan, cell: Cell) -> Model:

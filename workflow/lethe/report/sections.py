@@ -100,7 +100,8 @@ def _stages(stages: Sequence[ledger.Cost], devices: str) -> Markup:
             "p",
             "From Snakemake's benchmark files. Seconds are those of every job from start to end, added up: jobs that ran "
             "side by side count each. Device seconds are those of jobs that run a network, which hold their device. Peak "
-            "memory is the largest resident memory of one job. A job that was run again counts once, with its last time.",
+            "memory is the largest resident memory seen in one job, too small for jobs of a second or two. A job that was "
+            "run again counts once, with its last time.",
             class_="note",
         ),
     )

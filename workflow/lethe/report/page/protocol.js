@@ -46,6 +46,7 @@ function linesOfNumber(told) {
   const lines = [
     ["metric", [told.metric, DATA.metrics[told.metric]].filter(Boolean).join(": ")],
     ["prompts", told.prompts ? `${told.prompts}: ${promptsTitle(told.prompts)}` : ""],
+    ["forgotten", (told.target || "").split(" ").map((name) => targetTitle(told.study, name)).join(", ")],
     ["compared at", told.at || ""],
   ];
   if (told.value !== undefined)
@@ -70,7 +71,7 @@ function linesOfNumber(told) {
       ["looks at", told.features || ""],
     );
   lines.push(["from", told.file]);
-  return [[told.study, targetTitle(told.study, told.target || ""), told.of].filter(Boolean).join(", "), lines];
+  return [`${told.of} (${told.study})`, lines];
 }
 
 function linesOfRecord(place) {
@@ -79,12 +80,13 @@ function linesOfRecord(place) {
   const lines = [
     ["metric", [read("metric"), DATA.metrics[read("metric")]].filter(Boolean).join(": ")],
     ["prompts", read("prompts") ? `${read("prompts")}: ${promptsTitle(read("prompts"))}` : ""],
+    ["forgotten", targetTitle(read("study"), read("target"))],
     ["value", fullNumber(read("value"))],
     ["interval", low === null ? "none" : `${shortNumber(low)} to ${shortNumber(high)} (${read("interval")})`],
     ["control", read("control") === null ? "" : `${shortNumber(read("control"))} (two sets of real images${read("control_n") ? `, ${read("control_n")} in the smaller` : ""})`],
     ...ofRecords([place]),
   ];
-  return [[read("study"), targetTitle(read("study"), read("target")), read("variant")].join(", "), lines];
+  return [`${read("variant")} (${read("study")})`, lines];
 }
 
 function showProtocol(target) {
