@@ -9,16 +9,17 @@ PYTHON ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help reproduce report test lint clean-venv known-preset elsewhere
+.PHONY: help reproduce report provenance test lint clean-venv known-preset elsewhere
 
 PRESETS = $(strip miniature $(patsubst workflow/presets/%.yaml,%,$(wildcard workflow/presets/*.yaml)))
 # The miniature is config.yaml, which the Snakefile reads by itself.
 CONFIG = $(if $(filter-out miniature,$(PRESET)),--configfile workflow/presets/$(PRESET).yaml)
-REPORT = results/$(PRESET)/report.html
+CONFIGFILE = $(if $(filter-out miniature,$(PRESET)),workflow/presets/$(PRESET).yaml,config.yaml)
 
 IN_VENV = PATH="$(CURDIR)/.venv/bin:$$PATH"
 # The target goes first: --configfile would take it for a second config file.
 SNAKEMAKE = $(IN_VENV) snakemake $(TARGET) $(CONFIG)
+REPORT = $(IN_VENV) python -m lethe.report --configfile $(CONFIGFILE)
 
 help: ## list the commands
 	@echo "make COMMAND [NAME=value ...]"
@@ -36,14 +37,14 @@ help: ## list the commands
 reproduce: known-preset .venv/.stamp ## set up, make all tables and figures of a preset, then the report
 	@$(SNAKEMAKE) --cores $(CORES) $(ARGS)
 ifeq ($(filter -n --dry-run --dryrun,$(ARGS)),)
-	@$(SNAKEMAKE) --report $(REPORT)
+	@$(REPORT)
 endif
 
 report: known-preset .venv/.stamp ## write results/PRESET/report.html from the results there are
-	@if [ ! -d "results/$(PRESET)" ]; then \
-	  echo "there are no results in results/$(PRESET) to report on" >&2; \
-	  echo "  remedy: make reproduce PRESET=$(PRESET)" >&2; exit 2; fi
-	@$(SNAKEMAKE) --report $(REPORT)
+	@$(REPORT)
+
+provenance: known-preset .venv/.stamp ## Snakemake's own report: rules, runtimes, captions (results/PRESET/provenance.html)
+	@$(SNAKEMAKE) --report results/$(PRESET)/provenance.html
 
 test: .venv/.stamp ## set up, then run the tests
 	@$(IN_VENV) python -m pytest $(PYTEST)

@@ -78,3 +78,6 @@ if plan.laboratory is not None:
 if plan.doco is not None:
 
     include: "workflow/rules/artefacts_doco.smk"
+
+
+include: "workflow/rules/report.smk"

@@ -22,7 +22,7 @@ def main(arguments: argparse.Namespace) -> None:
     if not Path(plan.root).is_dir():
         raise LetheError(
             f"{plan.root}: there is no such folder, so there are no results of preset {plan.config.preset} to report on",
-            f"make them first: snakemake --cores all --configfile {arguments.configfile}",
+            f"make them first: make reproduce PRESET={plan.config.preset}",
         )
     output = arguments.output or Path(plan.root) / "report.html"
     write_text(output, page(plan))

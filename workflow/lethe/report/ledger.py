@@ -42,7 +42,6 @@ _NAMES = {
     "judge": "judge",
     "measure": "measure",
     "card": "measure",
-    "report": "artefacts",
 }
 _STARTS = {"judge_": "judges", "judged": "judge", "sample": "sample", "base": "base"}
 _ON_DEVICE = {"base", "judges", "unlearn", "sample", "judge"}
