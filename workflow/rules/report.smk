@@ -1,6 +1,7 @@
 """In: all tables, figures and model cards, the records and image sets behind them. Out: the report, one HTML file.
 
-It has no benchmark: the report shows what is in the benchmark files, and the same results are to give the same bytes."""
+It has no benchmark: the report shows what is in the benchmark files, and the same results are to give the same bytes.
+"""
 
 from lethe.report.assembly import template_files
 from lethe.report.pictures import image_files

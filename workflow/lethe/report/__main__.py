@@ -36,7 +36,9 @@ def _values(arguments: argparse.Namespace) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise LetheError(f"--configfile {path}: no such file", "give config.yaml or workflow/presets/NAME.yaml") from None
+        raise LetheError(
+            f"--configfile {path}: no such file", "give config.yaml or workflow/presets/NAME.yaml"
+        ) from None
     except yaml.YAMLError as error:
         raise LetheError(f"--configfile {path}: not YAML ({error})", "mend the file") from None
     if not isinstance(values, dict):

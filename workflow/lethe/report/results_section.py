@@ -44,7 +44,9 @@ class ResultsSection:
                 title = element("h3", words.table_title(name))
                 first.append(element("section", title, made, class_="table", data_study=study, id=f"table-{name}"))
             elif text:
-                folds.append(folded(words.table_title(name), made, class_="table", data_study=study, id=f"table-{name}"))
+                folds.append(
+                    folded(words.table_title(name), made, class_="table", data_study=study, id=f"table-{name}")
+                )
         self.html = joined(first, element("h3", "More tables") if folds else None, folds)
 
     def _beside_paper(self, name: str, blocks: Sequence[Block], text: str) -> Markup:
@@ -164,7 +166,12 @@ def _headings(block: Block) -> Iterator[Markup]:
     spans = [3 if block.has_paper_in(column) else 1 for column in columns]
     names = [
         element(
-            "th", _title(column), colspan=span if span > 1 else None, scope="colgroup", title=_means(column), class_="first"
+            "th",
+            _title(column),
+            colspan=span if span > 1 else None,
+            scope="colgroup",
+            title=_means(column),
+            class_="first",
         )
         for column, span in zip(columns, spans, strict=True)
     ]
@@ -195,4 +202,3 @@ def _ours(held: Number) -> str:
 
 def _paper(held: Number) -> str:
     return "" if held.paper is None else mean_and_std(held.paper.value, held.paper.std, decimals_of(held.paper.value))
-

@@ -227,7 +227,11 @@ def missing(plan: Plan, shelf: Shelf) -> Markup:
     preset = "" if plan.config.preset == "miniature" else f" --configfile workflow/presets/{plan.config.preset}.yaml"
     return element(
         "div",
-        element("p", element("strong", f"{len(shelf.missing)} files of this preset are not there,"), " so parts are missing."),
+        element(
+            "p",
+            element("strong", f"{len(shelf.missing)} files of this preset are not there,"),
+            " so parts are missing.",
+        ),
         element("p", "Make them with ", element("code", f"snakemake --cores all report{preset}"), "."),
         folded("Which", scrolling("Missing files", element("pre", "\n".join(shelf.missing)))),
         class_="warning",
