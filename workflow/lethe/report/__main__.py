@@ -21,7 +21,7 @@ def main(arguments: argparse.Namespace) -> None:
     plan = Plan(load_config(_values(arguments)))
     if not Path(plan.root).is_dir():
         raise LetheError(
-            f"{plan.root}: there is no such folder, so there are no results of preset {plan.config.preset} to report on",
+            f"{plan.root}: no such folder: there are no results of preset {plan.config.preset} to report on",
             f"make them first: make reproduce PRESET={plan.config.preset}",
         )
     output = arguments.output or Path(plan.root) / "report.html"

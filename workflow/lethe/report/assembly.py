@@ -13,6 +13,7 @@ from typing import Any
 
 from lethe.plan import Plan
 from lethe.report import ledger, sections, words
+from lethe.report.cost_section import cost
 from lethe.report.markup import Markup, element, joined
 from lethe.report.pictures import pictures
 from lethe.report.records import Records, read_all
@@ -57,7 +58,7 @@ def page(plan: Plan) -> str:
         "legend": legend(),
         "results": results.html or element("p", "There are no tables yet."),
         "figures": sections.figures(plan, shelf) or element("p", "There are no figures yet."),
-        "cost": sections.cost(plan, shelf),
+        "cost": cost(plan, shelf),
         "cards": sections.cards(plan, shelf) or element("p", "There are no model cards yet."),
         "provenance": sections.origin(plan, records),
         "missing": sections.missing(plan, shelf),
@@ -107,7 +108,7 @@ def _prompt_sets(records: Records, shown: list[dict[str, Any]]) -> list[str]:
 
 
 def _summary(plan: Plan, records: Records, shown: list[dict[str, Any]], verdicts: Counter[str]) -> Markup:
-    seconds = sum(cost.seconds for cost in ledger.by_stage(plan))
+    seconds = sum(stage.seconds for stage in ledger.by_stage(plan))
     facts = {
         "studies": ", ".join(plan.studies),
         "numbers with a protocol": f"{len(records.all):,}",

@@ -1,15 +1,15 @@
-"""The other parts of the page: figures, costs, model cards, provenance, what is missing."""
+"""The other parts of the page: figures, model cards, provenance, what is missing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from lethe.plan import Plan
-from lethe.report import ledger, provenance, words
+from lethe.report import provenance, words
 from lethe.report.figures import embedded
 from lethe.report.markdown import as_html
 from lethe.report.markup import Markup, element, folded, joined, scrolling
+from lethe.report.plain_table import table
 from lethe.report.records import Records
 from lethe.report.results_section import study_of
 from lethe.report.shelf import Shelf
@@ -58,111 +58,6 @@ def _figure(plan: Plan, name: str, path: str) -> Markup:
         data_study=study_of(plan, name),
         class_="wide" if image.width > _ONE_COLUMN else None,
     )
-
-
-def cost(plan: Plan, shelf: Shelf) -> Markup:
-    stages, rows = ledger.by_stage(plan), ledger.by_row(plan, shelf)
-    if not stages and not rows:
-        return element("p", "There are neither benchmark files nor cost files.")
-    devices = " ".join(sorted({word for row in rows for word in row.devices.split()})) or "unknown"
-    return joined(_stages(stages, devices) if stages else None, _rows(rows) if rows else None)
-
-
-def _stages(stages: Sequence[ledger.Cost], devices: str) -> Markup:
-    seconds = sum(cost.seconds for cost in stages)
-    lines = [
-        [
-            ledger.STAGES[cost.stage],
-            f"{cost.jobs:,}",
-            f"{cost.seconds:,.0f}",
-            f"{cost.seconds / seconds:.0%}" if seconds else "",
-            f"{cost.device_seconds:,.0f}" if cost.device_seconds else "",
-            megabytes(cost.peak_bytes),
-            "" if cost.images is None else f"{cost.images:,}",
-        ]
-        for cost in stages
-    ]
-    peak = max((cost.peak_bytes for cost in stages if cost.peak_bytes is not None), default=None)
-    total = [
-        "all",
-        f"{sum(cost.jobs for cost in stages):,}",
-        f"{seconds:,.0f}",
-        "100%",
-        f"{sum(cost.device_seconds for cost in stages):,.0f}",
-        megabytes(peak),
-        f"{sum(cost.images or 0 for cost in stages):,}",
-    ]
-    heads = ["stage", "jobs", "seconds", "share", f"device seconds ({devices})", "peak memory, MiB", "images"]
-    return joined(
-        element("h3", "By stage"),
-        scrolling("Cost by stage", table(heads, lines, total)),
-        element(
-            "p",
-            "From Snakemake's benchmark files. Seconds are those of every job from start to end, added up: jobs that ran "
-            "side by side count each. Device seconds are those of jobs that run a network, which hold their device. Peak "
-            "memory is the largest resident memory seen in one job, too small for jobs of a second or two. A job that was "
-            "run again counts once, with its last time.",
-            class_="note",
-        ),
-    )
-
-
-def _rows(rows: Sequence[ledger.RowCost]) -> Markup:
-    lines = [
-        [
-            row.study,
-            row.title,
-            str(row.cells),
-            f"{row.seconds:,.1f}",
-            f"{row.steps:,.0f}",
-            f"{row.passes:,.0f}",
-            f"{row.forwards:,.0f}",
-            megabytes(row.peak_bytes),
-            megabytes(row.storage_bytes),
-            row.devices,
-        ]
-        for row in rows
-    ]
-    heads = ["study", "row", "models", "seconds", "steps", "passes", "forwards", "peak memory, MiB", "stored, MiB"]
-    marks = [{"data_study": row.study, "data_method": row.method} for row in rows]
-    return joined(
-        element("h3", "Unlearning by row"),
-        scrolling("Cost of unlearning by row", table([*heads, "device"], lines, marks=marks, left=2)),
-        element(
-            "p",
-            "From cost.json of each model, mean over the models of a row. Passes go through the network forward and "
-            "backward, forwards only forward.",
-            class_="note",
-        ),
-    )
-
-
-def megabytes(size: float | None) -> str:
-    return "" if size is None else f"{size / 2**20:,.0f}" if size >= 10 * 2**20 else f"{size / 2**20:,.1f}"
-
-
-def table(
-    heads: Sequence[str],
-    lines: Sequence[Sequence[str]],
-    total: Sequence[str] | None = None,
-    marks: Sequence[dict[str, str]] | None = None,
-    left: int = 1,
-) -> Markup:
-    """A plain table; the first ``left`` columns are words. ``marks`` are attributes of its rows."""
-    marks = marks or [{}] * len(lines)
-    style = "ledger words-2" if left == 2 else "ledger"
-    return element(
-        "table",
-        element("thead", element("tr", (element("th", head, scope="col") for head in heads))),
-        element("tbody", (element("tr", _cells(line), **mark) for line, mark in zip(lines, marks, strict=True))),
-        element("tfoot", element("tr", _cells(total))) if total else None,
-        class_=style,
-    )
-
-
-def _cells(line: Iterable[str]) -> list[Markup]:
-    first, *others = line
-    return [element("th", first, scope="row"), *(element("td", text) for text in others)]
 
 
 def cards(plan: Plan, shelf: Shelf) -> Markup:

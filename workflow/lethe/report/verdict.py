@@ -14,8 +14,8 @@ WORDS: dict[Verdict, str] = {
 SIGNS: dict[Verdict, str] = {"within": "✓", "outside": "✗", "undecided": "?", "incomparable": "≁"}
 RULE = (
     "Within tolerance: the paper's value lies inside our interval, or the difference is no larger than the paper's own "
-    "standard deviation. Undecided: we have no interval and the paper no standard deviation. Not comparable: another model, "
-    "other data or other judges than the paper's, so the difference says nothing."
+    "standard deviation. Undecided: we have no interval and the paper no standard deviation. Not comparable: another "
+    "model, other data or other judges than the paper's, so the difference says nothing."
 )
 _ROUNDING = 1e-9  # of the difference of two decimals
 
