@@ -55,7 +55,7 @@ def page(plan: Plan) -> str:
         "script": script,
         "data": _as_script(data),
         "summary": _summary(plan, records, shown, results.verdicts),
-        "legend": legend(),
+        "legend": legend(results.verdicts) if results.verdicts else "",
         "results": results.html or element("p", "There are no tables yet."),
         "figures": sections.figures(plan, shelf) or element("p", "There are no figures yet."),
         "cost": cost(plan, shelf),

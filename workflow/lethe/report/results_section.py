@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,7 @@ class ResultsSection:
     def _row(self, name: str, block: Block, row: Row) -> Markup:
         title = element("th", element("em", row.title) if row.role != "method" else row.title, scope="row")
         cells = [self._cells(name, block, row, column) for column in block.columns]
-        return element("tr", title, cells, data_method=row.method or None)
+        return element("tr", title, cells, data_method=row.method or row.role)
 
     def _cells(self, name: str, block: Block, row: Row, column: Column) -> Markup:
         has_paper = block.has_paper_in(column)
@@ -153,10 +153,12 @@ def study_of(plan: Plan, artefact: str) -> str | None:
     return shown[0] if len(shown) == 1 else None
 
 
-def legend() -> Markup:
+def legend(found: Container[str]) -> Markup:
+    """The signs of the verdicts that there are, and the rule."""
     signs = [
         element("li", element("span", SIGNS[code], class_=f"verdict {code}", aria_hidden="true"), f" {WORDS[code]}")
         for code in WORDS
+        if code in found
     ]
     return joined(element("ul", signs, class_="legend", aria_label="Signs of the verdicts"), element("p", RULE))
 
