@@ -17,7 +17,7 @@ CONFIG = $(if $(filter-out miniature,$(PRESET)),--configfile workflow/presets/$(
 CONFIGFILE = $(if $(filter-out miniature,$(PRESET)),workflow/presets/$(PRESET).yaml,config.yaml)
 
 IN_VENV = PATH="$(CURDIR)/.venv/bin:$$PATH"
-# The target goes first: --configfile would take it for a second config file.
+# A target goes first: --configfile would take it for a second config file.
 SNAKEMAKE = $(IN_VENV) snakemake $(TARGET) $(CONFIG)
 REPORT = $(IN_VENV) python -m lethe.report --configfile $(CONFIGFILE)
 
@@ -34,9 +34,9 @@ help: ## list the commands
 	@echo "  PYTEST=            options for pytest: PYTEST='-k gradients'"
 	@echo "  PYTHON=            the Python (3.11 or newer) to make .venv from"
 
-reproduce: known-preset .venv/.stamp ## set up, make all tables and figures of a preset, then the report
-	@$(SNAKEMAKE) --cores $(CORES) $(ARGS)
-ifeq ($(filter -n --dry-run --dryrun,$(ARGS)),)
+reproduce: known-preset .venv/.stamp ## set up, make all tables and figures of a preset (or TARGET), and the report
+	@$(IN_VENV) snakemake $(or $(TARGET),report) $(CONFIG) --cores $(CORES) $(ARGS)
+ifeq ($(and $(TARGET),$(if $(filter -n --dry-run --dryrun,$(ARGS)),,wet)),wet)
 	@$(REPORT)
 endif
 

@@ -1,4 +1,4 @@
-"""The tables that stand beside the paper's, number by number: ours, the paper's, their difference and a verdict.
+"""The tables of results, number by number: ours, and where there is one the paper's, their difference and a verdict.
 
 They are read from the csv files of the artefacts stage, so that report and tables cannot disagree; the records behind a
 number give its interval, where the csv has none, and its protocol.
@@ -18,7 +18,7 @@ from lethe.measures.summary import mean_interval
 from lethe.report.records import Records
 from lethe.report.verdict import Paper, Verdict, verdict
 
-_NEEDED = {"study", "metric", "title", "published_value"}
+_NEEDED = {"study", "title", "better"}
 
 
 class Column(NamedTuple):
@@ -84,17 +84,18 @@ class Block:
 
 
 def read_blocks(path: str | Path, records: Records, confidence: Mapping[str, float]) -> list[Block]:
-    """The blocks of a table, or none where it is no table beside the paper's. ``confidence`` is by study."""
+    """The blocks of a table, or none where it is not one of rows by metrics. ``confidence`` is by study."""
     with Path(path).open(newline="", encoding="utf-8") as stream:
         lines = csv.DictReader(stream)
         if not set(lines.fieldnames or ()) >= _NEEDED:
             return []
         blocks: dict[tuple[str, str, str], Block] = {}
         for line in lines:
-            if line["metric"].startswith("count:") or not line["title"]:
-                continue  # parts: theirs are others than ours; differences of two rows: no row
+            metric = line.get("metric") or line.get("quantity", "")
+            if metric.startswith("count:") or not line["title"] or not line["better"]:
+                continue  # parts: theirs are others than ours; differences of two rows; costs
             try:
-                _put(line, blocks, records, confidence)
+                _put({**line, "metric": metric}, blocks, records, confidence)
             except (KeyError, ValueError) as error:
                 raise LetheError(
                     f"{path}, line {lines.line_num}: {error}", "delete it, and run snakemake again"
@@ -126,11 +127,13 @@ def _number(line: Mapping[str, str], records: Records, confidence: float) -> Num
     places = records.places(study, variant, line["metric"], line.get("prompts", ""), targets)
     value = _float(line.get("mean") or line.get("value"))
     low, high, interval = _float(line.get("low")), _float(line.get("high")), line.get("interval", "")
+    if low is not None and not interval and line.get("unit"):
+        interval = _student(int(line["n"]), line["unit"], float(line["confidence"]))
     if value is not None and low is None and len(places) > 1:
         cells = {(records.all[p].target, records.all[p].seed): records.all[p].value for p in places}
         made = mean_interval(cells, confidence)
         low, high = made.low, made.high
-        interval = f"Student's t over {made.n} {made.unit}s, {100 * confidence:g} %" if low is not None else ""
+        interval = _student(made.n, made.unit, confidence) if low is not None else ""
     elif value is not None and low is None and len(places) == 1:
         only = records.all[places[0]]
         low, high, interval = only.low, only.high, only.interval
@@ -144,6 +147,10 @@ def _number(line: Mapping[str, str], records: Records, confidence: float) -> Num
             line.get("published_is_comparable") == "True",
         )
     return Number(value, _float(line.get("std")), low, high, interval, paper, tuple(places), line)
+
+
+def _student(count: int, unit: str, confidence: float) -> str:
+    return f"Student's t over {count} {unit}s, {100 * confidence:g} %"
 
 
 def _float(text: str | None) -> float | None:

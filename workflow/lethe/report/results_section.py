@@ -1,4 +1,4 @@
-"""The front page: the tables beside the paper's with a verdict on each number, then all other tables."""
+"""The front page: the tables of results, beside the paper's with a verdict on each number; then all other tables."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ from lethe.report.records import Records
 from lethe.report.shelf import Shelf
 from lethe.report.verdict import RULE, SIGNS, WORDS
 
-# Read first; the other tables beside the paper's are folded.
-_FIRST = ("table1", "table2", "table7")
+# Read first; the others are folded.
+_FIRST = ("table1", "table2", "table7", "doco", "outside", "laboratory")
+
+
+_CONTROLS = ("control", "real images")
 
 
 class ResultsSection:
@@ -35,8 +38,8 @@ class ResultsSection:
             blocks = [block for block in read_blocks(path, records, confidence) if block.columns]
             whole = path.removesuffix("csv") + "md"
             text = Path(whole).read_text(encoding="utf-8") if shelf.has(whole) else ""
-            if any(block.has_paper for block in blocks):
-                made = self._beside_paper(name, blocks, text)
+            if blocks:
+                made = self._by_number(name, blocks, text)
             else:
                 made = as_html(text, words.table_title(name))
             study = study_of(plan, name)
@@ -49,7 +52,7 @@ class ResultsSection:
                 )
         self.html = joined(first, element("h3", "More tables") if folds else None, folds)
 
-    def _beside_paper(self, name: str, blocks: Sequence[Block], text: str) -> Markup:
+    def _by_number(self, name: str, blocks: Sequence[Block], text: str) -> Markup:
         before = Counter(self.verdicts)
         made = [self._block(name, block) for block in blocks]
         counted = Counter(self.verdicts)
@@ -77,7 +80,7 @@ class ResultsSection:
         )
 
     def _row(self, name: str, block: Block, row: Row) -> Markup:
-        title = element("th", element("em", row.title) if row.role != "method" else row.title, scope="row")
+        title = element("th", element("em", row.title) if row.role in _CONTROLS else row.title, scope="row")
         cells = [self._cells(name, block, row, column) for column in block.columns]
         return element("tr", title, cells, data_method=row.method or row.role)
 
@@ -177,7 +180,10 @@ def _headings(block: Block) -> Iterator[Markup]:
         )
         for column, span in zip(columns, spans, strict=True)
     ]
-    yield element("tr", element("th", "Method", rowspan=2, scope="col"), names)
+    lines = 2 if block.has_paper else None
+    yield element("tr", element("th", "Method", rowspan=lines, scope="col"), names)
+    if not block.has_paper:
+        return
     yield element(
         "tr",
         (
