@@ -21,6 +21,7 @@ from lethe.report.verdict import RULE, SIGNS, WORDS
 _FIRST = ("table1", "table2", "table7", "doco", "outside", "laboratory")
 
 
+_COUNTS = ("detections",)
 _CONTROLS = ("control", "real images")
 
 
@@ -38,10 +39,7 @@ class ResultsSection:
             blocks = [block for block in read_blocks(path, records, confidence) if block.columns]
             whole = path.removesuffix("csv") + "md"
             text = Path(whole).read_text(encoding="utf-8") if shelf.has(whole) else ""
-            if blocks:
-                made = self._by_number(name, blocks, text)
-            else:
-                made = as_html(text, words.table_title(name))
+            made = self._by_number(name, blocks, text) if blocks else as_html(text, words.table_title(name))
             study = study_of(plan, name)
             if name in _FIRST:
                 title = element("h3", words.table_title(name))
@@ -91,7 +89,7 @@ class ResultsSection:
             return joined(element("td", "–", class_="first"), [element("td")] * (2 * has_paper))  # noqa: RUF001
         place = len(self.numbers)
         self.numbers.append(self._protocol(name, block, row, column, held))
-        ours = element("button", _ours(held), type="button", class_="number", data_number=place)
+        ours = element("button", _ours(column, held), type="button", class_="number", data_number=place)
         cells = [element("td", ours if held.value is not None else "–", class_="first", data_number=place)]  # noqa: RUF001
         if has_paper:
             cells += [
@@ -204,8 +202,10 @@ def _means(column: Column) -> str | None:
     return words.metric_means(column.metric) or None
 
 
-def _ours(held: Number) -> str:
-    return mean_and_std(held.value or 0.0, held.std, decimals_of(held.value or 0.0))
+def _ours(column: Column, held: Number) -> str:
+    value = held.value or 0.0
+    is_count = column.metric in _COUNTS and value.is_integer() and held.std is None
+    return number(value, 0) if is_count else mean_and_std(value, held.std, decimals_of(value))
 
 
 def _paper(held: Number) -> str:

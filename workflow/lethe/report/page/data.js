@@ -30,8 +30,10 @@ function recordValue(column, place) {
   return held.words ? held.words[held.at[place]] : held[place];
 }
 
-function shortNumber(value) {
+/** As tables print it: three decimals, or four digits; counts of detections as they are. */
+function shortNumber(value, metric = "") {
   if (value === null || value === undefined) return "";
+  if (/^(detections$|count:)/.test(metric) && Number.isInteger(value)) return String(value);
   const size = Math.abs(value);
   const decimals = size < 10 ? 3 : Math.max(0, 3 - Math.floor(Math.log10(size)));
   const text = value.toFixed(decimals);

@@ -2,7 +2,7 @@
 const STEP = 100;
 let limit = STEP;
 
-/** A row's method, by study and variant: what the filter of methods is about. */
+/** The records that the filters leave. */
 function matching() {
   const places = [];
   for (let place = 0; place < RECORD_COUNT; place++) {
@@ -27,9 +27,9 @@ function showNumbers() {
 
 function numbersRow(place) {
   const read = (column) => recordValue(column, place);
-  const button = make("button", { type: "button", className: "number", textContent: shortNumber(read("value")) });
+  const button = make("button", { type: "button", className: "number", textContent: shortNumber(read("value"), read("metric")) });
   button.dataset.record = place;
-  const interval = read("low") === null ? "" : `${shortNumber(read("low"))} to ${shortNumber(read("high"))}`;
+  const interval = read("low") === null ? "" : `${shortNumber(read("low"), read("metric"))} to ${shortNumber(read("high"), read("metric"))}`;
   const words = [read("target"), read("variant"), read("metric"), read("prompts") ? promptsTitle(read("prompts")) : ""];
   return make(
     "tr", {},
