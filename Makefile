@@ -9,7 +9,7 @@ PYTHON ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help reproduce report provenance test lint clean-venv known-preset elsewhere
+.PHONY: help reproduce report provenance assets test lint clean-venv known-preset elsewhere
 
 PRESETS = $(strip miniature $(patsubst workflow/presets/%.yaml,%,$(wildcard workflow/presets/*.yaml)))
 # The miniature is config.yaml, which the Snakefile reads by itself.
@@ -45,6 +45,9 @@ report: known-preset .venv/.stamp ## write results/PRESET/report.html from the r
 
 provenance: known-preset .venv/.stamp ## Snakemake's own report: rules, runtimes, captions (results/PRESET/provenance.html)
 	@$(SNAKEMAKE) --report results/$(PRESET)/provenance.html
+
+assets: known-preset .venv/.stamp ## fetch what a preset needs that Lethe does not ship
+	@$(IN_VENV) python -m lethe.assets --preset $(PRESET) $(ARGS)
 
 test: .venv/.stamp ## set up, then run the tests
 	@$(IN_VENV) python -m pytest $(PYTEST)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,15 +26,15 @@ class Report:
 
 
 @pytest.fixture(scope="session")
-def report(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Report]:
+def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     folder = tmp_path_factory.mktemp("written")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         plan = plan_of(config())
         write_results(plan)
         made = Report(folder, plan, page(plan))
-        made.path.write_text(made.text, encoding="utf-8")
-        yield made
+    made.path.write_text(made.text, encoding="utf-8")
+    return made
 
 
 @pytest.fixture

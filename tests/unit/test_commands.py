@@ -14,7 +14,12 @@ from lethe.unlearn import __main__ as unlearn
 
 KINDS = {"class": "classes", "text": "text"}
 OF_KINDS = ["data", "sets", "sample", "judge", "measure"]
-FAMILIES = {"edm": "classes", "stable_diffusion": "stable_diffusion", "stable_diffusion_3": "stable_diffusion3"}
+FAMILIES = {
+    "edm": "classes",
+    "edm_given": "edm_given",
+    "stable_diffusion": "stable_diffusion",
+    "stable_diffusion_3": "stable_diffusion3",
+}
 MODULES = [
     *(f"lethe.{stage}.{module}" for stage in OF_KINDS for module in KINDS.values()),
     *(f"lethe.base.{module}" for module in FAMILIES.values()),

@@ -126,10 +126,10 @@ def _inception(sha256: str, front_end: str) -> dict[str, str]:
     return {"judge": "Inception with pytorch-fid's weights", "judge_sha256": sha256, "features": features}
 
 
-def of_plan(judged: Seen, plan: ImagePlan, target: int) -> Seen:
+def of_plan(judged: Seen, plan: ImagePlan, target: int, unseeded: bool = False) -> Seen:
     """The images of a plan alone, which may be part of a set that serves every target."""
     arrays = judged.arrays
-    rows = rows_of(plan, arrays["seeds"], arrays["conditions"])
+    rows = rows_of(plan, arrays["seeds"], arrays["conditions"], unseeded)
     chosen = {name: array[rows] for name, array in arrays.items() if not name.startswith("inception_")}
     if "inception_rows" in arrays:
         place = np.full(len(arrays["seeds"]), -1)
@@ -164,8 +164,10 @@ def main(arguments: argparse.Namespace) -> None:
     _check_judges(dict(zip(paths, (judged, real, held_out), strict=True)))
     reference = _reference_of(arguments.reference, made.get("inception"))
     plan = one_target(arguments.target, len(made["classes"]), options.sampling)
+    measured = of_plan(judged, plan, arguments.target, options.sampling.unseeded)
+    seeds = measured.arrays["seeds"]
     metrics = measure_all(
-        of_plan(judged, plan, arguments.target),
+        measured,
         real,
         held_out,
         arguments.target,
@@ -176,7 +178,7 @@ def main(arguments: argparse.Namespace) -> None:
     common = cell_of(arguments) | {
         "prompts": "",
         "sampler": made["images"]["sampler"],
-        "image_seeds": f"{plan.seeds.min()}-{plan.seeds.max()}",
+        "image_seeds": f"{seeds.min()}-{seeds.max()}",
     }
     write_records(arguments.output, (Record(**common, **metric) for metric in metrics))
 

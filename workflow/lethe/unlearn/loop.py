@@ -33,6 +33,8 @@ class Unlearning:
             raise LetheError(
                 "as_released, but there is no defect of released code to reproduce", "leave as_released at false"
             )
+        if getattr(settings, "augmentation", False):
+            model.augment()
         self.weights = trainable_weights(model, recipe.trainable)
         self.tensor_names = [name for name, weight in model.network.named_parameters() if weight.requires_grad]
         self.teacher = model.frozen() if recipe.frozen_teacher else None
