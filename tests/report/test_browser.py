@@ -138,6 +138,7 @@ def test_protocol_is_shown_on_hover_on_focus_and_on_click(page):
     assert page.run("document.activeElement.getAttribute('aria-describedby')") == "protocol-told"
     page.press("Enter")
     assert page.run("document.getElementById('protocol').classList.contains('pinned')")
+    assert page.run("document.activeElement.id") == "protocol-close"
     page.press("Escape")
     assert shown(page, "#protocol") == 0
     assert page.run("document.activeElement.matches('button.number')")

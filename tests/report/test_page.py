@@ -24,7 +24,7 @@ from lethe.plan.artefacts import first_cell
 from lethe.record import read_records
 from lethe.report.assembly import page, template_files
 from lethe.report.headline import read_blocks
-from lethe.report.pictures import encoded, image_files, spread
+from lethe.report.pictures import encoded, image_files, pictures, spread
 from lethe.report.records import read_all
 from lethe.report.shelf import Shelf
 from lethe.report.words import known_artefacts
@@ -161,6 +161,12 @@ def test_large_images_are_made_smaller_and_small_ones_are_exact():
     assert np.array_equal(shown, np.moveaxis(exact, 0, -1))
 
 
+def test_preset_says_how_many_prompts_are_shown(there):
+    values = config() | {"report": {"prompts": 2}}
+    sets = [one for group in pictures(plan_of(values), Shelf()) for one in group["sets"]]
+    assert {len(one["items"]) for one in sets} == {2}
+
+
 def test_prompts_are_spread_evenly():
     assert spread(list(range(10)), 4) == [1, 3, 6, 8]
     assert spread([1, 2], 4) == [1, 2]
@@ -203,6 +209,11 @@ def test_command_reads_a_preset_file_and_names_what_is_wrong(report, tmp_path):
     nothing = run(cwd=tmp_path)
     assert "there are no results of preset written" in nothing.stderr
     assert "make reproduce PRESET=written" in nothing.stderr
+
+
+def test_the_snakefile_can_import_it_without_torch():
+    check = "import sys, lethe.report.assembly; sys.exit('torch' in sys.modules or 'matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
 
 
 def test_a_broken_image_set_is_named(tmp_path):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import yaml
 
 from lethe.plan.study import StudyPlan
-from lethe.prompts import NEIGHBOUR
+from lethe.prompts import LISTED, NEIGHBOUR
 
 FILE = Path(__file__).with_name("words.yaml")
 
@@ -59,6 +59,8 @@ def metric_means(metric: str) -> str:
 def prompts_title(name: str) -> str:
     if name.startswith(NEIGHBOUR):
         return f"neighbour: {name.removeprefix(NEIGHBOUR).replace('_', ' ')}"
+    if name.startswith(LISTED):
+        return f"list: {name.removeprefix(LISTED).replace('_', ' ')}"
     return _words().prompts.get(name, name)
 
 

@@ -152,19 +152,18 @@ document.addEventListener("click", (event) => {
     showProtocol(target);
     pinned = true;
     panel.classList.add("pinned");
+    if (event.detail === 0) $("protocol-close").focus({ preventScroll: true }); // by keyboard: go in
   } else if (!panel.contains(event.target)) hideProtocol();
 });
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape" || panel.hidden) return;
   const button = shownFor;
   const inside = panel.contains(document.activeElement);
-  hideProtocol();
-  if (inside) button?.focus();
+  if (inside) button?.focus({ preventScroll: true });
+  hideProtocol(); // last: that focus has shown it again
 });
 $("protocol-close").addEventListener("click", () => {
-  const button = shownFor;
+  shownFor?.focus({ preventScroll: true });
   hideProtocol();
-  button?.focus({ preventScroll: true });
-  hideProtocol(); // the focus has shown it again
 });
 addEventListener("scroll", () => { if (!pinned && !panel.hidden && document.activeElement !== shownFor) hideProtocol(); }, { passive: true });
