@@ -9,7 +9,7 @@ PYTHON ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help reproduce report provenance assets test lint clean-venv known-preset elsewhere
+.PHONY: help reproduce report provenance assets plan test lint clean-venv known-preset elsewhere
 
 PRESETS = $(strip miniature $(patsubst workflow/presets/%.yaml,%,$(wildcard workflow/presets/*.yaml)))
 # The miniature is config.yaml, which the Snakefile reads by itself.
@@ -48,6 +48,9 @@ provenance: known-preset .venv/.stamp ## Snakemake's own report: rules, runtimes
 
 assets: known-preset .venv/.stamp ## fetch what a preset needs that Lethe does not ship
 	@$(IN_VENV) python -m lethe.assets --preset $(PRESET) $(ARGS)
+
+plan: known-preset .venv/.stamp ## what a preset will take: downloads, jobs, GPU hours, memory, disk; ARGS='--card h100'
+	@$(IN_VENV) python -m lethe.costs --preset $(PRESET) $(ARGS)
 
 test: .venv/.stamp ## set up, then run the tests
 	@$(IN_VENV) python -m pytest $(PYTEST)

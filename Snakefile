@@ -80,4 +80,9 @@ if plan.doco is not None:
     include: "workflow/rules/artefacts_doco.smk"
 
 
+if plan.quirks is not None:
+
+    include: "workflow/rules/artefacts_quirks.smk"
+
+
 include: "workflow/rules/report.smk"

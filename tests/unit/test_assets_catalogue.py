@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -74,3 +75,8 @@ def test_existence_and_size_are_enough_for_the_check(tmp_path):
         stream.write(b"x")
     (lack,) = lacks_of("nudenet", CATALOGUE["nudenet"], settings)
     assert lack.reason == "has 12150159 bytes instead of 12150158"
+
+
+def test_the_page_for_users_lists_all():
+    text = Path("docs/assets.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)) == NAMES

@@ -16,9 +16,11 @@ KINDS = {"class": "classes", "text": "text"}
 OF_KINDS = ["data", "sets", "sample", "judge", "measure"]
 FAMILIES = {
     "edm": "classes",
-    "edm_given": "edm_given",
+    "given_edm": "given_edm",
     "stable_diffusion": "stable_diffusion",
     "stable_diffusion_3": "stable_diffusion3",
+    "given_stable_diffusion": "given_stable_diffusion",
+    "given_stable_diffusion_3": "given_stable_diffusion3",
 }
 MODULES = [
     *(f"lethe.{stage}.{module}" for stage in OF_KINDS for module in KINDS.values()),

@@ -25,7 +25,7 @@ from hostile import Called, call, global_, harmless, is_refused, stack_global, t
 from safetensors import safe_open
 from stages import run
 
-from lethe.base import edm_given
+from lethe.base import given_edm
 from lethe.files import read_provenance, sha256_of, write_arrays
 from lethe.model_files import WEIGHTS
 from lethe.models.edm import EDM
@@ -46,7 +46,7 @@ def test_a_checkpoint_gives_the_network_back(tmp_path, protocol):
     weights = network.state_dict()
     assert list(read.tensors) == list(weights)
     assert all(torch.equal(read.tensors[name], weight) for name, weight in weights.items())
-    again = edm_given.model_of(path, read).network
+    again = given_edm.model_of(path, read).network
     assert all(torch.equal(again.state_dict()[name], weight) for name, weight in weights.items())
 
 
@@ -62,7 +62,7 @@ def test_the_networks_sizes_are_read_from_its_weights(tmp_path, sizes):
     network = small_network(**sizes)
     read = read_edm(write_edm(tmp_path / "edm.pkl", network))
     assert read.network == {key: network.config[key] for key in read.network}
-    assert edm_given.model_of(tmp_path, read).clean_shape[1] == network.config.sample_size
+    assert given_edm.model_of(tmp_path, read).clean_shape[1] == network.config.sample_size
 
 
 @pytest.mark.parametrize("package", ["numpy.core", "numpy._core"])
@@ -261,7 +261,7 @@ REFUSED = {
 @pytest.mark.parametrize(("change", "words"), REFUSED.values(), ids=REFUSED)
 def test_what_is_no_ddpmpp_is_refused_by_name(change, words, tmp_path):
     path = write_edm(tmp_path / "edm.pkl", small_network(), change)
-    is_refused(lambda: edm_given.model_of(path, read_edm(path)), str(path), words, "remedy")
+    is_refused(lambda: given_edm.model_of(path, read_edm(path)), str(path), words, "remedy")
 
 
 # The command
@@ -278,7 +278,7 @@ def test_the_command_writes_a_model_of_classes(tmp_path):
     network, data = small_network(dropout=0.13), data_file(tmp_path / "train")
     source = write_edm(tmp_path / "edm.pkl", network, sigma_data=0.4)
     for folder in ("one", "two"):
-        run(edm_given, f"--source {source} --data {data} --model {tmp_path / folder} --given edm --fingerprint f")
+        run(given_edm, f"--source {source} --data {data} --model {tmp_path / folder} --fingerprint f")
     assert (tmp_path / "one" / WEIGHTS).read_bytes() == (tmp_path / "two" / WEIGHTS).read_bytes()
     record = read_provenance(tmp_path / "one" / WEIGHTS)
     assert (record["stage"], record["fingerprint"], record["sha256"]) == ("base", "f", sha256_of(source))
@@ -322,12 +322,12 @@ def test_a_checkpoint_of_other_data_is_refused(network, data, words, tmp_path):
     source = write_edm(tmp_path / "edm.pkl", small_network(**network))
     train = data_file(tmp_path / "train", **data)
     options = f"--source {source} --data {train} --model {tmp_path / 'model'}"
-    is_refused(lambda: run(edm_given, options), str(source), words)
+    is_refused(lambda: run(given_edm, options), str(source), words)
     assert not (tmp_path / "model").exists()
 
 
 def test_groups_name_what_the_class_goes_through(tmp_path):
-    model = edm_given.model_of(tmp_path, read_edm(write_edm(tmp_path / "edm.pkl", small_network())))
+    model = given_edm.model_of(tmp_path, read_edm(write_edm(tmp_path / "edm.pkl", small_network())))
     groups, names = model.groups(), list(dict(model.network.named_parameters()))
     chosen = {name for name in names if groups["condition"](name)}
     assert {name for name in names if groups["all"](name)} == set(names)

@@ -115,9 +115,8 @@ def unlearned(folder, base, study, method, words) -> tuple[dict, dict]:
     run(
         lethe.unlearn.__main__,
         f"text {method} --base {base} --sets {study}/diversified --embeddings {study}/embeddings "
-        f"--model {folder}/model --trajectory {folder}/t --conflict {folder}/c --cost {folder}/cost --steps 3"
-        f" --batch 2 "
-        f"--device cpu {words}",
+        f"--model {folder}/model --trajectory {folder}/t --conflict {folder}/c --cost {folder}/cost "
+        f"--steps 3 --batch 2 --device cpu {words}",
     )
     path = folder / "model" / weights_of(family_of("text", base))
     return load_file(path), read_provenance(path)

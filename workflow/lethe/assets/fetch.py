@@ -106,4 +106,6 @@ def _alone(folder: Path, name: str) -> Iterator[None]:
         except BlockingIOError:
             print(f"{name}: another process fetches it; waiting", flush=True)
             fcntl.flock(stream, fcntl.LOCK_EX)
+        except OSError as error:  # some file systems of clusters know no locks
+            print(f"{name}: {folder} cannot be locked ({error.strerror}); let no other process fetch it now")
         yield

@@ -13,6 +13,7 @@ from lethe.config.shown import study_named
 from lethe.config.shown_classes import ClassArtefacts
 from lethe.config.shown_doco import DoCoArtefacts
 from lethe.config.shown_laboratory import LaboratoryArtefacts
+from lethe.config.shown_quirks import check_quirks
 from lethe.config.shown_text import TextArtefacts
 from lethe.config.studies import BASES, CLASS_BASES, ClassStudy, Name, Study, TextStudy
 from lethe.errors import LetheError, nearest
@@ -55,6 +56,11 @@ class Artefacts(Settings):
     text: TextArtefacts | None = Field(None, description="Those of a text study.")
     laboratory: LaboratoryArtefacts | None = Field(None, description="The gradient-rule laboratory.")
     doco: DoCoArtefacts | None = Field(None, description="Those of DoCo's experiments, in a text study.")
+    quirks: dict[Name, dict[Name, Name]] = Field(
+        default_factory=dict,
+        description="The table quirks: by study, rows and beside each the row of its method with evaluation: "
+        "as_released. Empty: no such table.",
+    )
 
 
 class Config(Settings):
@@ -86,6 +92,7 @@ class Config(Settings):
         for shown in (self.artefacts.classes, self.artefacts.text, self.artefacts.laboratory, self.artefacts.doco):
             if shown is not None:
                 shown.check(self.studies)
+        check_quirks(self.artefacts.quirks, self.studies)
         return self
 
 

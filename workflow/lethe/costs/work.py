@@ -122,8 +122,10 @@ class _StudyWork:
         for shard, done in enumerate(shards):
             count = min(sampling.shard_images, total - shard * sampling.shard_images)
             disk = count * self.cost.image_bytes
-            yield self._work("sample", count * each, self._sampling_memory(), disk, done)
-        yield self._work("judge", total * self._judge_flops(), _CONTEXT, 0, self.plan.judged_file(cell))
+            drawn = self._work("sample", count * each, self._sampling_memory(), disk, done)
+            yield drawn._replace(precision="tf32") if getattr(sampling, "tf32", False) else drawn
+        judged = self._work("judge", total * self._judge_flops(), _CONTEXT, 0, self.plan.judged_file(cell))
+        yield judged._replace(precision="float32")
 
     def _images_of(self, cell: Cell) -> tuple[int, float]:
         """How many images a cell has, and FLOPs for each."""
@@ -145,7 +147,8 @@ class _StudyWork:
     def _judge_flops(self) -> float:
         """Of the judges that are given; those trained here are too small to count."""
         if self.plan.kind == "text":
-            return networks.OPEN_CLIP + networks.DETECTOR if is_given(self.plan) else 0
+            known = {"alignment": networks.OPEN_CLIP, "detector": networks.DETECTOR}
+            return sum(known.get(name, 0) for name in self.plan.given_judges)
         zero_shot, inception = self.study.zero_shot, self.study.inception
         front_ends = len(inception.front_ends) if inception else 0
         return (networks.ZERO_SHOT if zero_shot else 0) + networks.INCEPTION * front_ends

@@ -13,7 +13,7 @@ from lethe.errors import LetheError
 from lethe.files import read_arrays
 from lethe.image_plan import ImagePlan, one_target, rows_of
 from lethe.measure import add_cell, cell_of, rate_columns
-from lethe.measure.class_distances import Features, Names, distances, reference_distances
+from lethe.measure.class_distances import Features, Names, distances
 from lethe.measure.reference import Reference, read_reference
 from lethe.measures.rates import remaining_accuracy, unlearning_accuracy
 from lethe.record import Record, write_records
@@ -102,11 +102,8 @@ def measure_all(
         suffix = f"_{front_end}" if place else ""
         features = [seen.features(front_end) for seen in (judged, real, held_out)]
         names = Names(f"FID{suffix}", f"KID{suffix}")
-        found = distances(*features, target, names, settings.minimum_distance, kernel_images)
-        if reference is not None and reference.front_end == front_end:
-            found += reference_distances(
-                *features, target, reference.gaussian, reference.words, settings.minimum_distance
-            )
+        known = reference if reference is not None and reference.front_end == front_end else None
+        found = distances(*features, target, names, settings.minimum_distance, kernel_images, known)
         metrics += _judged_by(found, _inception(made["inception"]["sha256"], front_end))
     return metrics
 

@@ -110,14 +110,14 @@ class TextArtefactPlan:
                 *("--study", shown.study),
                 *("--variants", *plan.titled(shown.rows)),
                 *("--target", f"{shown.target}={plan.study.targets[shown.target].title}"),
-                *("--set", _set_of(shown.counted_on)),
+                *("--set", set_of(shown.counted_on)),
             ],
         )
 
     @property
     def counted_set(self) -> str:
         """The prompt set whose images' detections Figure 4 and the threshold curve show."""
-        return _set_of(self.shown.counted_on)
+        return set_of(self.shown.counted_on)
 
     @property
     def detected_cells(self) -> list[Cell]:
@@ -180,7 +180,7 @@ class TextArtefactPlan:
         return f"{title}={','.join(f'{target}:{name}' for target, name in column.items())}"
 
 
-def _set_of(listed: str | None) -> str:
+def set_of(listed: str | None) -> str:
     return "forget_test" if listed is None else f"{LISTED}{listed}"
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from lethe.config.studies import ClassStudy
 from lethe.settings.base import GivenBaseSettings
+from lethe.settings.given_judges import ZeroShotJudge
 
 # The paper's (section 4.1 and Appendix C) and its code's: images of the target, images of all others together, images
 # of D_r from each class, steps of the sampler.
 FORGET_IMAGES, RETAIN_IMAGES, RETAIN_SET, SAMPLER_STEPS = 50_000, 50_000, 50, 18
+_REFERENCE = "edm_fid_reference"
 
 
 def comparability_options(study: ClassStudy, targets: set[str], papers: set[str]) -> list[str]:
@@ -28,10 +30,11 @@ def differences_from_paper(study: ClassStudy) -> list[str]:
     sampling = study.sampling
     retain = sampling.retain_images * 9
     found = {
-        "the base is trained here, not EDM's checkpoint": not isinstance(study.base, GivenBaseSettings),
+        "the base is not EDM's checkpoint": study.base != GivenBaseSettings(),
         "UA and RA are a trained classifier's, not zero-shot CLIP's": study.zero_shot is None,
+        "CLIP or its sentences are not the paper's": study.zero_shot is not None and not _is_papers(study.zero_shot),
         "distances are no FID": study.inception is None,
-        "FID is not to EDM's reference": study.inception is not None and study.inception.reference is None,
+        "FID is not to EDM's reference": study.inception is not None and study.inception.reference != _REFERENCE,
         f"{sampling.forget_images:,} images of the target, not {FORGET_IMAGES:,}": (
             sampling.forget_images < FORGET_IMAGES
         ),
@@ -42,3 +45,7 @@ def differences_from_paper(study: ClassStudy) -> list[str]:
         ),
     }
     return [words for words, differs in found.items() if differs]
+
+
+def _is_papers(judge: ZeroShotJudge) -> bool:
+    return judge == ZeroShotJudge(batch=judge.batch)
