@@ -19,6 +19,8 @@ from lethe.report.records import Records
 from lethe.report.verdict import Paper, Verdict, verdict
 
 _NEEDED = {"study", "title", "better"}
+_TWO_NUMBERS = "released_mean"
+"""A column of tables whose lines have two numbers each: they are read as a whole."""
 
 
 class Column(NamedTuple):
@@ -87,7 +89,8 @@ def read_blocks(path: str | Path, records: Records, confidence: Mapping[str, flo
     """The blocks of a table, or none where it is not one of rows by metrics. ``confidence`` is by study."""
     with Path(path).open(newline="", encoding="utf-8") as stream:
         lines = csv.DictReader(stream)
-        if not set(lines.fieldnames or ()) >= _NEEDED:
+        names = set(lines.fieldnames or ())
+        if not names >= _NEEDED or _TWO_NUMBERS in names:
             return []
         blocks: dict[tuple[str, str, str], Block] = {}
         for line in lines:
