@@ -11,6 +11,7 @@ from given_models import TRANSFORMER, UNET
 
 from lethe import memory
 from lethe.architectures import ARCHITECTURES, Architecture
+from lethe.costs.networks import PUBLISHED
 from lethe.errors import LetheError
 from lethe.memory import GIB, count, peak_bytes
 from lethe.methods import method_named, method_names
@@ -107,6 +108,14 @@ def test_the_parts_are_those_of_the_method(small):
     assert sum(peak_bytes("small", "salun", "float32", False).values()) >= sum(salun.values())
     twice = peak_bytes("small", "rgd", "float32", False, batch=16)
     assert twice["activations"] == pytest.approx(2 * parts["activations"], rel=0.02)
+
+
+@pytest.mark.parametrize("name", ["sd14", "sd3_medium"])
+def test_the_plan_of_a_preset_reckons_with_the_same(name):
+    """Counted there in another way: what is alive at the peak of a step, for one more example."""
+    known = PUBLISHED[ARCHITECTURES[name].family].network
+    for checkpointing, size in ((False, known.step_bytes), (True, known.checkpointed_bytes)):
+        assert count(name, "all", "float32", checkpointing, 8).activations / 8 == pytest.approx(size, rel=0.08)
 
 
 def test_what_is_not_there_has_no_memory():

@@ -227,18 +227,19 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
+_SIZES = " and ".join(map(str, CARDS))
 _INTRODUCTION = f"""# Memory of unlearning
 
 Written by `python -m lethe.memory --output docs/memory.md`; a test keeps it in step with the methods. GiB of a GPU's
 memory at each method's own batch: float32 weights, gradients (two where a method has two losses), Adam's two moments,
 the frozen base where a method has a teacher (half of it with bfloat16), SalUn's mask, and the activations that a
-forward pass keeps for the backward. Behind each sum stands the smallest card that does, of {" and ".join(map(str, CARDS))}
-GiB, with {_RESERVE / GIB:g} GiB left over for kernels. SalUn's sum is that of making the mask where this takes more.
+forward pass keeps for the backward. Behind each sum stands the smallest card that does, of {_SIZES} GiB,
+with {_RESERVE / GIB:g} GiB left over for kernels. SalUn's sum is that of making the mask where this takes more.
 
 Counted on the networks' published configurations, not measured; the true peak lies below the sum, since gradients grow
-while activations are given back. `compute: {{precision: bfloat16, checkpointing: true}}` chooses the column. The teacher
-is the one copy that could be spared: ESD asks it about latents that the present network draws, which cannot be known
-beforehand, and with it every method fits where RGD fits, so it is kept, in half the memory with bfloat16."""
+while activations are given back. `compute: {{precision: bfloat16, checkpointing: true}}` chooses the column. The
+teacher is the one copy that could be spared: ESD asks it about latents that the present network draws, which cannot be
+known beforehand, and with it every method fits where RGD fits, so it is kept, in half the memory with bfloat16."""
 _COLUMNS = [(precision, checkpointing) for checkpointing in (False, True) for precision in _PRECISIONS]
 _HEAD = (
     "| method | batch | weights | gradients | moments | teacher | mask | "

@@ -109,7 +109,7 @@ def load_config(values: dict[str, Any]) -> Config:
 
 def _fault(fault: Any) -> str:
     # The faults of a study and of its base come with their kind and pipeline in their place, which no file has.
-    place = ".".join(str(part) for depth, part in enumerate(fault["loc"]) if not _is_tag(depth, part))
+    place = ".".join(str(part) for depth, part in enumerate(fault["loc"]) if not _is_tag(fault["loc"], depth))
     if fault["type"] == "extra_forbidden":
         known = _fields_at(Config, fault["loc"][:-1])
         return f"{place}: there is no such key; {nearest(str(fault['loc'][-1]), known)}"
@@ -127,11 +127,11 @@ _STUDIES = {"class": ClassStudy, "text": TextStudy}
 _BASES = CLASS_BASES | BASES
 
 
-def _is_tag(depth: int, part: Any) -> bool:
+def _is_tag(place: tuple[Any, ...], depth: int) -> bool:
     """Whether pydantic told classes apart by a part of a fault's place: studies.NAME.KIND.base.PIPELINE, or
     studies.NAME.text.judges.NAME.given."""
-    tags = {2: _STUDIES, 4: _BASES, 5: ("trained", "given")}
-    return part in tags.get(depth, ())
+    tags = {2: _STUDIES, 4: _BASES, 5: ("trained", "given") if place[3:4] == ("judges",) else ()}
+    return place[depth] in tags.get(depth, ())
 
 
 def _fields_at(model: type[Settings], place: tuple[Any, ...]) -> list[str]:

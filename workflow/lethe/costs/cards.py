@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 
 class Card(NamedTuple):
-    """FLOP/s that the networks here reach in ``float32`` (without TF32), ``tf32`` and ``bfloat16``; ``memory`` in bytes,
-    None for a CPU; ``start``: seconds of a job before its network is first called (Python, libraries, reading weights)."""
+    """FLOP/s that the networks here reach in ``float32`` (without TF32), ``tf32`` and ``bfloat16``; ``memory`` in
+    bytes, None for a CPU; ``start``: seconds of a job before its network is first called (Python, libraries, reading
+    weights)."""
 
     title: str
     float32: float
@@ -21,8 +22,8 @@ class Card(NamedTuple):
 
 
 _TENSOR, _PLAIN = 120 / 312, 0.6
-"""The share of its tensor cores' peak that an A100 is measured to reach with Stable Diffusion in half precision; and, of
-the peak without them, an assumption."""
+"""The share of its tensor cores' peak that an A100 is measured to reach with Stable Diffusion in half precision; and,
+of the peak without them, an assumption."""
 
 CARDS = {
     "a100": Card("NVIDIA A100, 80 GB", _PLAIN * 19.5e12, _TENSOR * 156e12, 120e12, 80e9, 10),

@@ -155,11 +155,11 @@ class _StudyWork:
 
     def _unlearning_memory(self, recipe: Recipe, settings: Any) -> float:
         gradients = (recipe.forget is not None) + (recipe.retain is not None)
-        copies = recipe.frozen_teacher + (recipe.mask is not None)
+        copies = recipe.frozen_teacher + (recipe.mask is not None) / _FLOAT  # a mask has a byte for each weight
         share = _TRAINED.get(self.plan.family, {}).get(recipe.trainable, 1.0)
         return self._training_memory(settings.batch, gradients, copies, share)
 
-    def _training_memory(self, batch: int, gradients: int, copies: int, share: float = 1.0) -> float:
+    def _training_memory(self, batch: int, gradients: int, copies: float, share: float = 1.0) -> float:
         """Weights and their ``copies``; gradients and Adam's two moments of the ``share`` that is trained; and what the
         backward pass needs."""
         kept = self.network.checkpointed_bytes if self.checkpointed else self.network.step_bytes

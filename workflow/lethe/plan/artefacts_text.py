@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from lethe.config.shown_text import TextArtefacts
 from lethe.plan.artefacts import NO_EQUAL, EqualTable, equal_table, first_cell, seen_by, without_twins
+from lethe.plan.paper_text import comparability_options
 from lethe.plan.study import Cell
 from lethe.plan.text import TextPlan
 from lethe.prompts import LISTED
@@ -92,6 +93,7 @@ class TextArtefactPlan:
                 *("--targets", *(f"{target}={concept.title}" for target, concept in concepts.items())),
                 *(("--seen-by", *seen) if seen else ()),
                 *(("--published-as", *published) if published else ()),
+                *comparability_options(self.plan.study, self.plan.judging_study, targets),
                 *(("--published-rows", *renamed) if renamed else ()),
                 *more,
                 *equal.options,
@@ -111,6 +113,7 @@ class TextArtefactPlan:
                 *("--variants", *plan.titled(shown.rows)),
                 *("--target", f"{shown.target}={plan.study.targets[shown.target].title}"),
                 *("--set", set_of(shown.counted_on)),
+                *comparability_options(plan.study, plan.judging_study, [shown.target]),
             ],
         )
 

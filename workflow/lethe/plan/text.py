@@ -6,6 +6,7 @@ import functools
 import shlex
 
 from lethe.assets import Place
+from lethe.config.studies import TextStudy
 from lethe.image_plan import shard_count
 from lethe.methods.method import Control
 from lethe.model_files import Family
@@ -41,6 +42,11 @@ class TextPlan(StudyPlan):
     @property
     def data_study(self) -> str:
         return self.study.judged_by or self.name
+
+    @property
+    def judging_study(self) -> TextStudy:
+        """The study whose judges look at this study's images."""
+        return self.config.studies[self.data_study]
 
     @property
     def judges(self) -> str:

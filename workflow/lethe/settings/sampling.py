@@ -29,7 +29,7 @@ class SamplingSettings(Settings):
     tf32: bool = Field(
         False,
         exclude_if=lambda is_on: not is_on,
-        description="Convolutions in TF32 on GPUs that have it, about five times as fast, as EDM's own sampler has them.",
+        description="Convolutions in TF32 on GPUs that have it, about five times as fast; EDM's own sampler does so.",
     )
     kernel_batch: int = Field(
         64, ge=1, description="Images in one network call; the last call is padded, so bytes do not depend on the rest."

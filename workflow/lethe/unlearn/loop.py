@@ -76,7 +76,8 @@ class Unlearning:
         # The released loop divides by the full batch size, also where the batch is short.
         self._full_batch = settings.batch if loader == "frozen order" else None
         # The released loss of classes is the sum over an image's values, ours their mean: Adam's eps has to follow.
-        eps = 1e-8 / math.prod(model.clean_shape) if loader == "frozen order" else 1e-8
+        eps = getattr(settings, "adam_eps", 1e-8)
+        eps = min(eps, 1e-8 / math.prod(model.clean_shape)) if loader == "frozen order" else eps
         decay = getattr(settings, "weight_decay", 0.0)
         self.optimiser = torch.optim.AdamW(
             self.weights, lr=settings.learning_rate, eps=eps, weight_decay=decay, fused=True
