@@ -9,16 +9,17 @@ PYTHON ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help reproduce report assets plan test lint clean-venv known-preset elsewhere
+.PHONY: help reproduce report provenance assets plan test lint clean-venv known-preset elsewhere
 
 PRESETS = $(strip miniature $(patsubst workflow/presets/%.yaml,%,$(wildcard workflow/presets/*.yaml)))
 # The miniature is config.yaml, which the Snakefile reads by itself.
 CONFIG = $(if $(filter-out miniature,$(PRESET)),--configfile workflow/presets/$(PRESET).yaml)
-REPORT = results/$(PRESET)/report.html
+CONFIGFILE = $(if $(filter-out miniature,$(PRESET)),workflow/presets/$(PRESET).yaml,config.yaml)
 
 IN_VENV = PATH="$(CURDIR)/.venv/bin:$$PATH"
-# The target goes first: --configfile would take it for a second config file.
+# A target goes first: --configfile would take it for a second config file.
 SNAKEMAKE = $(IN_VENV) snakemake $(TARGET) $(CONFIG)
+REPORT = $(IN_VENV) python -m lethe.report --configfile $(CONFIGFILE)
 
 help: ## list the commands
 	@echo "make COMMAND [NAME=value ...]"
@@ -33,17 +34,17 @@ help: ## list the commands
 	@echo "  PYTEST=            options for pytest: PYTEST='-k gradients'"
 	@echo "  PYTHON=            the Python (3.11 or newer) to make .venv from"
 
-reproduce: known-preset .venv/.stamp ## set up, make all tables and figures of a preset, then the report
-	@$(SNAKEMAKE) --cores $(CORES) $(ARGS)
-ifeq ($(filter -n --dry-run --dryrun,$(ARGS)),)
-	@$(SNAKEMAKE) --report $(REPORT)
+reproduce: known-preset .venv/.stamp ## set up, make all tables and figures of a preset (or TARGET), and the report
+	@$(IN_VENV) snakemake $(or $(TARGET),report) $(CONFIG) --cores $(CORES) $(ARGS)
+ifeq ($(and $(TARGET),$(if $(filter -n --dry-run --dryrun,$(ARGS)),,wet)),wet)
+	@$(REPORT)
 endif
 
 report: known-preset .venv/.stamp ## write results/PRESET/report.html from the results there are
-	@if [ ! -d "results/$(PRESET)" ]; then \
-	  echo "there are no results in results/$(PRESET) to report on" >&2; \
-	  echo "  remedy: make reproduce PRESET=$(PRESET)" >&2; exit 2; fi
-	@$(SNAKEMAKE) --report $(REPORT)
+	@$(REPORT)
+
+provenance: known-preset .venv/.stamp ## Snakemake's own report: rules, runtimes, captions (results/PRESET/provenance.html)
+	@$(SNAKEMAKE) --report results/$(PRESET)/provenance.html
 
 assets: known-preset .venv/.stamp ## fetch what a preset needs that Lethe does not ship
 	@$(IN_VENV) python -m lethe.assets --preset $(PRESET) $(ARGS)

@@ -83,3 +83,6 @@ if plan.doco is not None:
 if plan.quirks is not None:
 
     include: "workflow/rules/artefacts_quirks.smk"
+
+
+include: "workflow/rules/report.smk"

@@ -164,7 +164,7 @@ def bare_repository(tmp_path: Path) -> Path:
     return repository
 
 
-@pytest.mark.parametrize("command", ["reproduce", "report"])
+@pytest.mark.parametrize("command", ["reproduce", "report", "provenance"])
 def test_unknown_preset_is_refused_before_the_set_up(bare_repository: Path, command: str) -> None:
     (bare_repository / "workflow/presets").mkdir(parents=True)
     (bare_repository / "workflow/presets/lite.yaml").touch()
@@ -178,7 +178,7 @@ def test_unknown_preset_is_refused_before_the_set_up(bare_repository: Path, comm
 def test_make_alone_lists_the_commands(bare_repository: Path) -> None:
     outcome = run("make", cwd=bare_repository)
     assert outcome.returncode == 0
-    for command in ("reproduce", "report", "test", "lint", "clean-venv"):
+    for command in ("reproduce", "report", "provenance", "test", "lint", "clean-venv"):
         assert re.search(rf"^  {command} +\w", outcome.stdout, flags=re.MULTILINE), outcome.stdout
     assert not (bare_repository / ".venv").exists()
 

@@ -25,6 +25,7 @@ from lethe.models import PIPELINES
 from lethe.settings.assets import AssetSettings
 from lethe.settings.common import Settings
 from lethe.settings.precision import Precision
+from lethe.settings.report import ReportSettings
 
 
 class Compute(Settings):
@@ -74,6 +75,7 @@ class Config(Settings):
     assets: AssetSettings = Field(default_factory=AssetSettings, description="What is downloaded, and where it lies.")
     studies: dict[Name, Study] = Field(min_length=1, description="The studies, by name.")
     artefacts: Artefacts = Field(description="The tables and figures.")
+    report: ReportSettings = Field(default_factory=ReportSettings, description="The images in the HTML report.")
 
     @model_validator(mode="after")
     def _judges_are_there(self) -> Config:
