@@ -53,8 +53,18 @@ def parsed(model: type[BaseModel], words: str) -> Any:
 
 
 NUMBERS = [1e-05, -1e-05, 1 / 3, 0.1 + 0.2, 1e22, -7, 1, 16, 17, 12345678]
-LISTS = [(3,), (3, 5), (1, 2, 3), (0.25, 1 / 3), (True, False), ("a, b", "c")]
-CANDIDATES = [*NUMBERS, True, False, None, *LISTS, "a b;'c' $d", "a='b' $c", {"a_b": "it's {c}, $d", "e": ""}]
+LISTS = [(3,), (3, 5), (1, 2, 3), (0.25, 1 / 3), (True, False), ("a, b", "c"), ("pytorch", "tf1")]
+CANDIDATES = [
+    *NUMBERS,
+    True,
+    False,
+    None,
+    *LISTS,
+    "a b;'c' $d",
+    "it's {}",
+    "a='b' $c",
+    {"a_b": "it's {c}, $d", "e": ""},
+]
 
 
 def accepted(model: type[BaseModel], name: str) -> list[BaseModel]:

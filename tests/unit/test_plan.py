@@ -185,7 +185,7 @@ def test_a_study_shares_the_data_and_judges_of_another():
         assert shared.judge(judge).fingerprint == own.judge(judge).fingerprint
     assert not [path for path in shared.expected() if path.startswith("results/miniature/shapes3/judge")]
     assert shared.expected()[f"{own.judges}/detector.onnx"] == own.expected()[f"{own.judges}/detector.onnx"]
-    assert shared.source == "shapes"
+    assert shared.origin == "--source shapes"
     # Another seed of the pictures makes both anew.
     other = plan_of("shapes", data=MINIATURE["studies"]["shapes"]["data"] | {"seed": 1}).studies["shapes3"]
     cell = Cell("shapes3", "stripes", "rgd", "0")

@@ -46,8 +46,8 @@ def _use(family: Family, record: Mapping[str, Any]) -> str:
     if family == "edm":
         return ""
     pipeline, parts, call = _PIPELINES[family]
-    if record.get("t5_tokens", 0):
-        parts = call = ""
+    if record.get("t5_tokens", 0):  # zeros in their place, as the pipeline has it where it is given no T5
+        call = ""
     return _USE.format(pipeline=pipeline, parts=parts, call=call)
 
 
@@ -129,7 +129,7 @@ def main(arguments: argparse.Namespace) -> None:
         family,
         record,
         read_records([arguments.records]),
-        LICENCES.get(arguments.source, ""),
+        arguments.licence or LICENCES.get(arguments.source, ""),
     )
     write_text(arguments.output, text)
 
@@ -140,6 +140,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", type=Path, required=True, help="folder of the unlearned model")
     parser.add_argument("--records", type=Path, required=True, help="its records, from the measure stage")
     parser.add_argument("--source", default="", help="what data the base was trained on, for its licence")
+    parser.add_argument("--licence", default="", help="what a base is that was not trained here, and its licence")
     parser.add_argument("--output", type=Path, required=True, help="Markdown file to write")
     return parser
 

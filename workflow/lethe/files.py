@@ -11,7 +11,7 @@ import csv
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,12 +85,14 @@ def write_arrays(path: str | Path, arrays: Mapping[str, np.ndarray], provenance:
         save_file(contiguous, temporary, metadata={"lethe": json.dumps(provenance, sort_keys=True)})
 
 
-def read_arrays(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Read what :func:`write_arrays` wrote: the arrays by name, and the provenance."""
+def read_arrays(path: str | Path, only: Collection[str] | None = None) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Read what :func:`write_arrays` wrote: the arrays by name, and the provenance. With ``only``, those of these
+    arrays that are there: the others take no memory."""
     from safetensors import safe_open
 
     with _opened(path, safe_open) as stream:
-        arrays = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 - not a mapping
+        names = [name for name in stream.keys() if only is None or name in only]  # noqa: SIM118 - not a mapping
+        arrays = {name: stream.get_tensor(name) for name in names}
         return arrays, json.loads((stream.metadata() or {}).get("lethe", "{}"))
 
 

@@ -1,5 +1,5 @@
 """``python -m lethe.similarity`` says which classes are near to each other: the cosine of the mean features that the
-judge has of their training images (RGD paper, Appendix E.3 and Figure 7, there with CLIP's)."""
+judge has of their training images; CLIP's where CLIP is a judge, as in the RGD paper (Appendix E.3, Figure 7)."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from lethe.settings.sets import SimilaritySettings
 
 # As many classes are called near, in the paper's Case 1 and its Figure 7.
 NEAR = 2
+CLIP = "CLIP's embeddings of the images, each of length 1"
 COLUMNS = (
     *("class", "name", "other", "other_name", "cosine", "rank"),
     *("images", "other_images", "judge", "judge_sha256", "features", "fingerprint"),
@@ -113,15 +114,19 @@ def read_similarity(path: str | Path) -> Similarity:
 
 def main(arguments: argparse.Namespace) -> None:
     settings = from_options(SimilaritySettings, arguments)
-    arrays, made = read_arrays(arguments.judged)
+    arrays, made = read_arrays(arguments.judged, only=("features", "conditions", "zero_shot_embeddings"))
     if not {"features", "conditions"} <= arrays.keys() or not {"judge", "judge_sha256", "classes"} <= made.keys():
         raise LetheError(
             f"{arguments.judged}: not a judge's outputs on labelled images", "make it with python -m lethe.judge class"
         )
     names = tuple(made["classes"])
-    means, images = class_means(arrays["features"], arrays["conditions"], len(names), settings.images_per_class)
-    found = Similarity(names, cosines(means), images, made["judge"], made["features"])
-    write_similarity(arguments.output, found, made["judge_sha256"], arguments.fingerprint)
+    features, (judge, sha256, words) = arrays["features"], (made[key] for key in ("judge", "judge_sha256", "features"))
+    if "zero_shot_embeddings" in arrays:
+        features, (judge, sha256, words) = arrays["zero_shot_embeddings"], ("CLIP", made["zero_shot"]["sha256"], CLIP)
+    means, images = class_means(features, arrays["conditions"], len(names), settings.images_per_class)
+    write_similarity(
+        arguments.output, Similarity(names, cosines(means), images, judge, words), sha256, arguments.fingerprint
+    )
 
 
 def parser() -> argparse.ArgumentParser:

@@ -1,4 +1,5 @@
-"""In: training images. Out: the base model of each study, and the control that never saw the target."""
+"""In: training images, or a model that is given. Out: the base model of each study, and the control that never saw the
+target."""
 
 
 rule base:
@@ -36,14 +37,49 @@ use rule base as base_stable_diffusion with:
     output:
         model_output("results/{preset}/{study}/base/model", "stable_diffusion"),
     wildcard_constraints:
-        study=plan.studies_of_family("stable_diffusion"),
+        study=plan.studies_of_family("stable_diffusion", "trained"),
 
 
 use rule base as base_stable_diffusion_3 with:
     output:
         model_output("results/{preset}/{study}/base/model", "stable_diffusion_3"),
     wildcard_constraints:
-        study=plan.studies_of_family("stable_diffusion_3"),
+        study=plan.studies_of_family("stable_diffusion_3", "trained"),
+
+
+rule given_base:
+    input:
+        code=lambda wildcards: plan.of(wildcards).base().code,
+        given=ancient(lambda wildcards: [file for place in plan.of(wildcards).given_base for file in place.inputs]),
+    output:
+        model_output("results/{preset}/{study}/base/model", "stable_diffusion"),
+    log:
+        "results/{preset}/logs/{study}/base.log",
+    benchmark:
+        "results/{preset}/benchmarks/{study}/base.jsonl"
+    wildcard_constraints:
+        study=plan.studies_of_family("stable_diffusion", "given"),
+    conda:
+        "../../envs/cpu.yaml"
+    threads: compute.threads
+    resources:
+        mem_mb=compute.memory_mb,
+        runtime=compute.minutes,
+    params:
+        family=lambda wildcards: plan.of(wildcards).family,
+        folder="results/{preset}/{study}/base/model",
+        job=lambda wildcards: str(plan.of(wildcards).base()),
+    message:
+        "base: the model that is given for {wildcards.study}"
+    shell:
+        "python -m lethe.base given_{params.family} --model {params.folder} {params.job} > {log} 2>&1"
+
+
+use rule given_base as given_base_stable_diffusion_3 with:
+    output:
+        model_output("results/{preset}/{study}/base/model", "stable_diffusion_3"),
+    wildcard_constraints:
+        study=plan.studies_of_family("stable_diffusion_3", "given"),
 
 
 use rule base as retrained with:

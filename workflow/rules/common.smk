@@ -1,9 +1,21 @@
 """What several rule files use."""
 
+import shlex
+
 from lethe.code import modules_behind
 from lethe.model_files import model_files
 from lethe.plan.artefacts import code_of_artefact
 from lethe.settings.options import as_options
+
+
+def inputs_of(*places):
+    """The files to wait for before what is given can be used; their age says nothing."""
+    return [path for place in places if place is not None for path in place.inputs]
+
+
+def option_of(name, place):
+    """The option ``name`` with where it lies what is given; nothing where nothing is."""
+    return "" if place is None else f"--{name} {shlex.quote(place.path)}"
 
 
 def model_output(folder, family):

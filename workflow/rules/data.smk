@@ -1,9 +1,11 @@
-"""In: nothing but the packages. Out: the images that each study is about: to train on, and held out."""
+"""In: nothing but the packages, or an archive of images. Out: the images that each study is about: to train on, and held
+out."""
 
 
 rule data:
     input:
         code=lambda wildcards: plan.of(wildcards).data.code,
+        given=ancient(lambda wildcards: inputs_of(plan.of(wildcards).data_given)),
     output:
         train=ensure("results/{preset}/{study}/data/train.safetensors", non_empty=True),
         test=ensure("results/{preset}/{study}/data/test.safetensors", non_empty=True),
@@ -19,8 +21,10 @@ rule data:
         runtime=10,
     params:
         kind=lambda wildcards: plan.of(wildcards).kind,
+        given=lambda wildcards: option_of("file", plan.of(wildcards).data_given),
         job=lambda wildcards: str(plan.of(wildcards).data),
     message:
         "data: images of {wildcards.study}"
     shell:
-        "python -m lethe.data {params.kind} --train {output.train} --test {output.test} {params.job} > {log} 2>&1"
+        "python -m lethe.data {params.kind} --train {output.train} --test {output.test} {params.given} {params.job}"
+        " > {log} 2>&1"

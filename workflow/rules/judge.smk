@@ -1,5 +1,5 @@
-"""In: real images. Out: the judges, their held-out accuracy, their raw outputs on real and on generated images, and which
-classes are near to each other."""
+"""In: real images, and judges that are given. Out: the judges that are trained and their held-out accuracy, what all judges
+see in real and in generated images, and which classes are near to each other."""
 
 
 rule judge_train:
@@ -36,6 +36,7 @@ rule judge_data:
     input:
         code=lambda wildcards: plan.of(wildcards).judged_data().code,
         judge="results/{preset}/{study}/judge/judge.safetensors",
+        given=ancient(lambda wildcards: inputs_of(*plan.of(wildcards).judges_given.values())),
         images="results/{preset}/{study}/data/{split}.safetensors",
     output:
         judged=ensure("results/{preset}/{study}/data/judged_{split}.safetensors", non_empty=True),
@@ -54,12 +55,13 @@ rule judge_data:
         mem_mb=compute.memory_mb,
         runtime=compute.minutes,
     params:
+        given=lambda wildcards: " ".join(option_of(*item) for item in plan.of(wildcards).judges_given.items()),
         job=lambda wildcards: str(plan.of(wildcards).judged_data()),
     message:
         "judge: looking at the real {wildcards.split} images of {wildcards.study}"
     shell:
         "python -m lethe.judge class apply --judge {input.judge} --images {input.images} --output {output.judged}"
-        " {params.job} > {log} 2>&1"
+        " {params.given} {params.job} > {log} 2>&1"
 
 
 rule similarity:
@@ -92,6 +94,7 @@ rule judge_images:
     input:
         code=lambda wildcards: plan.of(wildcards).judged(plan.cell_of(wildcards)).code,
         judge="results/{preset}/{study}/judge/judge.safetensors",
+        given=ancient(lambda wildcards: inputs_of(*plan.of(wildcards).judges_given.values())),
         images=lambda wildcards: plan.of(wildcards).shards(plan.cell_of(wildcards)),
     output:
         judged=ensure("results/{preset}/{study}/{target}/{variant}/seed{seed}/judged.safetensors", non_empty=True),
@@ -109,12 +112,13 @@ rule judge_images:
         mem_mb=compute.memory_mb,
         runtime=compute.minutes,
     params:
+        given=lambda wildcards: " ".join(option_of(*item) for item in plan.of(wildcards).judges_given.items()),
         job=lambda wildcards: str(plan.of(wildcards).judged(plan.cell_of(wildcards))),
     message:
         "judge: {wildcards.study} {wildcards.target} {wildcards.variant}, seed {wildcards.seed}"
     shell:
         "python -m lethe.judge class apply --judge {input.judge} --images {input.images} --output {output.judged}"
-        " {params.job} > {log} 2>&1"
+        " {params.given} {params.job} > {log} 2>&1"
 
 
 rule alignment:

@@ -8,6 +8,7 @@ rule measure:
         judged=lambda wildcards: plan.of(wildcards).judged_file(plan.cell_of(wildcards)),
         real="results/{preset}/{study}/data/judged_train.safetensors",
         held_out="results/{preset}/{study}/data/judged_test.safetensors",
+        reference=ancient(lambda wildcards: inputs_of(plan.of(wildcards).reference_given)),
     output:
         records=ensure("results/{preset}/{study}/{target}/{variant}/seed{seed}/records.csv", non_empty=True),
     log:
@@ -18,17 +19,18 @@ rule measure:
         study=plan.studies_of("class"),
     conda:
         "../../envs/cpu.yaml"
-    threads: 1
+    threads: lambda wildcards: compute.threads if plan.of(wildcards).study.inception else 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=lambda wildcards: compute.memory_mb if plan.of(wildcards).study.inception else 1000,
+        runtime=lambda wildcards: compute.minutes if plan.of(wildcards).study.inception else 10,
     params:
+        reference=lambda wildcards: option_of("reference", plan.of(wildcards).reference_given),
         job=lambda wildcards: str(plan.of(wildcards).measure(plan.cell_of(wildcards))),
     message:
         "measure: {wildcards.study} {wildcards.target} {wildcards.variant}, seed {wildcards.seed}"
     shell:
         "python -m lethe.measure class --judged {input.judged} --real {input.real} --held-out {input.held_out}"
-        " --output {output.records} {params.job} > {log} 2>&1"
+        " {params.reference} --output {output.records} {params.job} > {log} 2>&1"
 
 
 rule measure_text:
@@ -83,10 +85,10 @@ rule card:
         runtime=10,
     params:
         kind=lambda wildcards: plan.of(wildcards).kind,
-        source=lambda wildcards: plan.of(wildcards).source,
+        origin=lambda wildcards: plan.of(wildcards).origin,
         model=lambda wildcards: plan.of(wildcards).model_folder(plan.cell_of(wildcards)),
     message:
         "card: {wildcards.study} {wildcards.target} {wildcards.variant}, seed {wildcards.seed}"
     shell:
         "python -m lethe.card --kind {params.kind} --model {params.model} --records {input.records}"
-        " --source {params.source} --output {output.card} > {log} 2>&1"
+        " {params.origin} --output {output.card} > {log} 2>&1"

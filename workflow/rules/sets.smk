@@ -62,6 +62,7 @@ rule embeddings:
     input:
         code=lambda wildcards: plan.of(wildcards).embeddings(wildcards.target).code,
         model=lambda wildcards: plan.of(wildcards).base_files,
+        t5=ancient(lambda wildcards: plan.of(wildcards).t5_files),
         prompts="results/{preset}/{study}/{target}/prompts.csv",
     output:
         embeddings=ensure("results/{preset}/{study}/{target}/embeddings.safetensors", non_empty=True),

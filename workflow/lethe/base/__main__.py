@@ -1,4 +1,4 @@
-"""The base stage: the model that is to forget."""
+"""The base stage: the model that is to forget, trained here or given."""
 
 from __future__ import annotations
 
@@ -12,5 +12,7 @@ if __name__ == "__main__":
             "edm": "lethe.base.classes",
             "stable_diffusion": "lethe.base.stable_diffusion",
             "stable_diffusion_3": "lethe.base.stable_diffusion3",
+            "given_stable_diffusion": "lethe.base.given_stable_diffusion",
+            "given_stable_diffusion_3": "lethe.base.given_stable_diffusion3",
         },
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,10 +13,10 @@ from diffusers import __version__ as diffusers_version
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from lethe.base.pipeline_index import pipeline_index
 from lethe.base.text import Captioned, evenly_spread, new_text_encoder, parser_of, prepare, train_on_captions
 from lethe.files import write_json
 from lethe.model_files import Family
-from lethe.models import PIPELINES
 from lethe.models.folder import write_network, write_text_encoder
 from lethe.randomness import derived_seed
 from lethe.settings.options import from_options
@@ -105,26 +104,8 @@ def main(arguments: argparse.Namespace) -> None:
         {"_class_name": "PNDMScheduler", "_diffusers_version": diffusers_version, **_SCHEDULE},
     )
     write_network(folder / "unet", networks["unet"], prepared.record)
-    write_json(folder / "model_index.json", _index())
+    write_json(folder / "model_index.json", pipeline_index(_FAMILY))
     prepared.finish()
-
-
-def _index() -> dict[str, Any]:
-    parts = {
-        "scheduler": ["diffusers", "PNDMScheduler"],
-        "text_encoder": ["transformers", "CLIPTextModel"],
-        "tokenizer": ["transformers", "CLIPTokenizer"],
-        "unet": ["diffusers", "UNet2DConditionModel"],
-        "vae": ["diffusers", "AutoencoderKL"],
-    }
-    absent = {part: [None, None] for part in ("feature_extractor", "image_encoder", "safety_checker")}
-    return {
-        "_class_name": PIPELINES[_FAMILY],
-        "_diffusers_version": diffusers_version,
-        "requires_safety_checker": False,
-        **absent,
-        **parts,
-    }
 
 
 def parser() -> argparse.ArgumentParser:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import math
 from pathlib import Path
-from typing import Any
 
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel
@@ -14,11 +13,11 @@ from diffusers import __version__ as diffusers_version
 from torch import Tensor
 from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
+from lethe.base.pipeline_index import pipeline_index
 from lethe.base.text import Captioned, evenly_spread, new_text_encoder, parser_of, prepare, train_on_captions
 from lethe.errors import LetheError
 from lethe.files import write_json
 from lethe.model_files import Family
-from lethe.models import PIPELINES
 from lethe.models.folder import write_network, write_text_encoder
 from lethe.randomness import derived_seed
 from lethe.settings.options import from_options
@@ -117,26 +116,12 @@ def main(arguments: argparse.Namespace) -> None:
     )
     # Trained without T5's tokens, so that none are to stand in their place.
     write_network(folder / "transformer", networks["transformer"], {**prepared.record, "t5_tokens": 0})
-    write_json(folder / "model_index.json", _index())
+    write_json(folder / "model_index.json", pipeline_index(_FAMILY))
     prepared.finish()
 
 
 def _schedule(settings: StableDiffusion3Settings) -> dict[str, float]:
     return {"num_train_timesteps": 1000, "shift": settings.shift}
-
-
-def _index() -> dict[str, Any]:
-    parts = {
-        "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"],
-        "text_encoder": ["transformers", "CLIPTextModelWithProjection"],
-        "text_encoder_2": ["transformers", "CLIPTextModelWithProjection"],
-        "tokenizer": ["transformers", "CLIPTokenizer"],
-        "tokenizer_2": ["transformers", "CLIPTokenizer"],
-        "transformer": ["diffusers", "SD3Transformer2DModel"],
-        "vae": ["diffusers", "AutoencoderKL"],
-    }
-    absent = {part: [None, None] for part in ("feature_extractor", "image_encoder", "text_encoder_3", "tokenizer_3")}
-    return {"_class_name": PIPELINES[_FAMILY], "_diffusers_version": diffusers_version, **absent, **parts}
 
 
 def parser() -> argparse.ArgumentParser:

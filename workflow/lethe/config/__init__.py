@@ -16,6 +16,7 @@ from lethe.config.shown_laboratory import LaboratoryArtefacts
 from lethe.config.shown_text import TextArtefacts
 from lethe.config.studies import BASES, ClassStudy, Name, Study, TextStudy
 from lethe.errors import LetheError, nearest
+from lethe.models import PIPELINES
 from lethe.settings.assets import AssetSettings
 from lethe.settings.common import Settings
 
@@ -90,7 +91,7 @@ def _fault(fault: Any) -> str:
         return f"{place}: there is no such key; {nearest(str(fault['loc'][-1]), known)}"
     if fault["type"] in ("union_tag_not_found", "union_tag_invalid"):
         if fault["loc"][-1] == "base":
-            return f"{place}.pipeline: say {' or '.join(BASES)}"
+            return f"{place}.pipeline: say {' or '.join(PIPELINES)}"
         return f"{place}.kind: say class or text"
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] in ("value_error", "missing"):

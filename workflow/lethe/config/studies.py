@@ -16,7 +16,9 @@ from lethe.model_files import Family
 from lethe.settings.base import BaseSettings
 from lethe.settings.common import Settings
 from lethe.settings.concept import Concept
-from lethe.settings.data import DataSettings
+from lethe.settings.data import ClassData
+from lethe.settings.given_base import GivenStableDiffusion3Settings, GivenStableDiffusionSettings
+from lethe.settings.given_judges import InceptionJudge, ZeroShotJudge
 from lethe.settings.judge import JudgeSettings, TextJudgeSettings
 from lethe.settings.measures import MeasureSettings, TextMeasureSettings
 from lethe.settings.sampling import SamplingSettings
@@ -26,7 +28,7 @@ from lethe.settings.stable_diffusion3 import StableDiffusion3Settings
 from lethe.settings.text_data import TextDataSettings
 from lethe.settings.text_sampling import SAMPLERS, TextSamplingSettings
 
-CLASSES = {"digits": 10}
+CLASSES = {"digits": 10, "cifar10": 10}
 # Folders of a study that are no target's, and the token of what serves every target.
 RESERVED = ("any", "base", "data", "judge")
 
@@ -160,13 +162,25 @@ class ClassStudy(Settings, StudyRows):
     """A base model of classes with its data, and which classes are to be forgotten in which ways."""
 
     kind: Literal["class"] = Field("class", description="What is forgotten: a class.")
-    data: DataSettings = Field(default_factory=DataSettings, description="The real images.")
+    data: ClassData = Field(default_factory=ClassData, description="The real images.")
     base: BaseSettings = Field(default_factory=BaseSettings, description="The model that is to forget.")
-    judge: JudgeSettings = Field(default_factory=JudgeSettings, description="The classifier that judges images.")
+    judge: JudgeSettings = Field(
+        default_factory=JudgeSettings, description="The classifier that is trained here and judges images."
+    )
+    zero_shot: ZeroShotJudge | None = Field(
+        None,
+        description="Zero-shot CLIP, the paper's judge of UA and RA; the trained classifier is the second judge then. "
+        "null: it is the only one.",
+    )
+    inception: InceptionJudge | None = Field(
+        None,
+        description="Inception, for FID and KID. null: distances are measured in the trained classifier's features.",
+    )
     sets: SetsSettings = Field(default_factory=SetsSettings, description="D_f and D_r.")
     similarity: SimilaritySettings = Field(
         default_factory=SimilaritySettings,
-        description="Which classes are near: cosine of the means of the judge's features (Figure 7).",
+        description="Which classes are near: cosine of the means of the judge's features, CLIP's where it is a judge "
+        "(Figure 7).",
     )
     unlearn: UnlearnSettings = Field(default_factory=UnlearnSettings, description="What all methods share.")
     sampling: SamplingSettings = Field(default_factory=SamplingSettings, description="The image sets.")
@@ -203,16 +217,25 @@ class ClassStudy(Settings, StudyRows):
         return self
 
 
-def pipeline_of(base: Any) -> str:
-    """Which of the bases of a text study is meant: Stable Diffusion, where nothing is said."""
-    return base.get("pipeline", "stable_diffusion") if isinstance(base, dict) else getattr(base, "pipeline", "")
+def kind_of_base(base: Any) -> str:
+    """Which of the bases of a text study is meant: Stable Diffusion, trained here, where nothing is said."""
+    said = base if isinstance(base, dict) else {name: getattr(base, name) for name in type(base).model_fields}
+    pipeline = said.get("pipeline", "stable_diffusion")
+    return f"given_{pipeline}" if "given" in said else pipeline
 
 
-BASES = {"stable_diffusion": StableDiffusionSettings, "stable_diffusion_3": StableDiffusion3Settings}
+BASES = {
+    "stable_diffusion": StableDiffusionSettings,
+    "stable_diffusion_3": StableDiffusion3Settings,
+    "given_stable_diffusion": GivenStableDiffusionSettings,
+    "given_stable_diffusion_3": GivenStableDiffusion3Settings,
+}
 TextBase = Annotated[
     Annotated[StableDiffusionSettings, Tag("stable_diffusion")]
-    | Annotated[StableDiffusion3Settings, Tag("stable_diffusion_3")],
-    Discriminator(pipeline_of),
+    | Annotated[StableDiffusion3Settings, Tag("stable_diffusion_3")]
+    | Annotated[GivenStableDiffusionSettings, Tag("given_stable_diffusion")]
+    | Annotated[GivenStableDiffusion3Settings, Tag("given_stable_diffusion_3")],
+    Discriminator(kind_of_base),
 ]
 
 

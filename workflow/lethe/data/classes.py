@@ -9,13 +9,13 @@ import numpy as np
 
 from lethe.cli import add_provenance, provenance
 from lethe.data import LabelledImages
+from lethe.data.cifar10 import cifar10
 from lethe.data.digits import digits
+from lethe.errors import LetheError
 from lethe.files import write_arrays
 from lethe.randomness import derived_seed
 from lethe.settings.data import DataSettings
 from lethe.settings.options import add_options, from_options
-
-_SOURCES = {"digits": digits}
 
 
 def stratified_split(data: LabelledImages, test_share: float, seed: int) -> np.ndarray:
@@ -28,13 +28,21 @@ def stratified_split(data: LabelledImages, test_share: float, seed: int) -> np.n
     return test
 
 
+def splits(settings: DataSettings, archive: Path | None) -> tuple[LabelledImages, LabelledImages]:
+    """Training and held-out images; ``archive`` is for a source that is read from one."""
+    if settings.source == "cifar10":
+        if archive is None:
+            raise LetheError("cifar10 is read from an archive", "give --file cifar-10-python.tar.gz")
+        return cifar10(archive)
+    data = digits()
+    test = stratified_split(data, settings.test_share, settings.split_seed)
+    return data.where(~test), data.where(test)
+
+
 def main(arguments: argparse.Namespace) -> None:
     settings = from_options(DataSettings, arguments)
-    data = _SOURCES[settings.source]()
-    test = stratified_split(data, settings.test_share, settings.split_seed)
-    for path, mask in ((arguments.train, ~test), (arguments.test, test)):
-        part = data.where(mask)
-        record = provenance("data", settings, arguments, classes=list(data.classes), source=settings.source)
+    for path, part in zip((arguments.train, arguments.test), splits(settings, arguments.file), strict=True):
+        record = provenance("data", settings, arguments, classes=list(part.classes), source=settings.source)
         write_arrays(path, {"images": part.images, "conditions": part.conditions}, record)
 
 
@@ -42,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m lethe.data class", description=__doc__, allow_abbrev=False)
     parser.add_argument("--train", type=Path, required=True, help="safetensors file of training images to write")
     parser.add_argument("--test", type=Path, required=True, help="safetensors file of held-out images to write")
+    parser.add_argument("--file", type=Path, help="the archive that the images are read from (cifar10)")
     add_options(parser, DataSettings)
     add_provenance(parser)
     return parser

@@ -1,5 +1,5 @@
-"""``python -m lethe.judge class``: ``train`` trains the judge of a class study, ``apply`` lets it look at images and
-keeps its raw outputs (features and logits), before any threshold."""
+"""``python -m lethe.judge class``: ``train`` trains the judge of a class study, ``apply`` lets it and the judges
+that are given (zero-shot CLIP, Inception) look at images and keeps their raw outputs, before any threshold."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from lethe.data import LabelledImages, read_images
 from lethe.device import choose_device
 from lethe.files import sha256_of, write_arrays
 from lethe.judge.commands import add_training_files, keep_if_accurate, main, read_image_set, subcommand
+from lethe.judge.given import add_given, look_given
 from lethe.judges.classifier import Classifier, load_classifier, look
 from lethe.judges.classifier_training import train_classifier
 from lethe.judges.pictures import Examples
@@ -56,7 +57,9 @@ def apply(arguments: argparse.Namespace) -> None:
     device = choose_device(arguments.device)
     classifier, judged_by = load_classifier(arguments.judge)
     arrays, made = read_image_set(arguments.images)
-    features, logits = look(classifier, arrays.pop("images"), device)
+    images = arrays.pop("images")
+    features, logits = look(classifier, images, device)
+    given, said = look_given(arguments, images, arrays["conditions"], judged_by["classes"], device)
     record = {
         "stage": "judge apply",
         "fingerprint": arguments.fingerprint,
@@ -65,8 +68,10 @@ def apply(arguments: argparse.Namespace) -> None:
         "classes": judged_by["classes"],
         "features": FEATURES,
         "images": made,
+        **said,
     }
-    write_arrays(arguments.output, {"features": features.numpy(), "logits": logits.numpy(), **arrays}, record)
+    seen = {"features": features.numpy(), "logits": logits.numpy(), **given}
+    write_arrays(arguments.output, {**seen, **arrays}, record)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -75,8 +80,9 @@ def parser() -> argparse.ArgumentParser:
     training = subcommand(commands, "train", train, "train the judge and record its held-out accuracy")
     add_training_files(training, "safetensors file to write")
     add_options(training, JudgeSettings)
-    applying = subcommand(commands, "apply", apply, "write the judge's features and logits of images")
+    applying = subcommand(commands, "apply", apply, "write what the judges see in images")
     applying.add_argument("--judge", type=Path, required=True, help="the trained judge")
     applying.add_argument("--images", type=Path, nargs="+", required=True, help="image files: shards of one set")
     applying.add_argument("--output", type=Path, required=True, help="safetensors file to write")
+    add_given(applying)
     return parser

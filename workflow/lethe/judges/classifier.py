@@ -1,4 +1,4 @@
-"""A small convolutional classifier of one or more attributes, each with one class more: images that are none of them.
+"""A convolutional classifier of one or more attributes, each with one class more: images that are none of them.
 
 The paper judges with zero-shot CLIP and eleven prompts, the eleventh being "random noise", because an ordinary
 classifier sends the noise that unlearned models draw to some class. Here the class of such images is learned from
@@ -21,35 +21,27 @@ from torch import Tensor, nn
 from lethe.errors import LetheError
 from lethe.files import order_metadata, written_whole
 from lethe.judges.pictures import pixels
+from lethe.judges.residual import residual_body
 
 
 class Classifier(nn.Module):
     """Images (B, C, H, W) in [-1, 1] -> features (B, features) and logits (B, sum of classes + 1 over the heads).
 
     ``heads`` gives the number of classes of each head; its logits are the classes, then "none of them".
+    ``architecture`` is one of :class:`lethe.settings.judge.JudgeSettings`.
     """
 
-    def __init__(self, channels: int, width: int, features: int, heads: Mapping[str, int]) -> None:
+    def __init__(
+        self, channels: int, width: int, features: int, heads: Mapping[str, int], architecture: str = "small"
+    ) -> None:
         super().__init__()
         self.heads = dict(heads)
         # Heads as pairs: the order of the keys would be lost in a file's metadata.
         sizes = [list(head) for head in self.heads.items()]
         self.shape = {"channels": channels, "width": width, "features": features, "heads": sizes}
-        self.body = nn.Sequential(
-            nn.Conv2d(channels, width, 3, padding=1),
-            nn.BatchNorm2d(width),
-            nn.ReLU(),
-            nn.Conv2d(width, 2 * width, 3, padding=1, stride=2),
-            nn.BatchNorm2d(2 * width),
-            nn.ReLU(),
-            nn.Conv2d(2 * width, 2 * width, 3, padding=1),
-            nn.BatchNorm2d(2 * width),
-            nn.ReLU(),
-            nn.AdaptiveAvgPool2d(4),
-            nn.Flatten(),
-            nn.Linear(2 * width * 16, features),
-            nn.ReLU(),
-        )
+        if architecture == "resnet":
+            self.shape["architecture"] = architecture
+        self.body = (residual_body if architecture == "resnet" else small_body)(channels, width, features)
         self.head = nn.Linear(features, sum(self._sizes()))
 
     def _sizes(self) -> list[int]:
@@ -62,6 +54,25 @@ class Classifier(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         features = self.body(images)
         return features, self.head(features)
+
+
+def small_body(channels: int, width: int, features: int) -> nn.Sequential:
+    """Three convolutions: images (B, channels, H, W) -> features (B, features)."""
+    return nn.Sequential(
+        nn.Conv2d(channels, width, 3, padding=1),
+        nn.BatchNorm2d(width),
+        nn.ReLU(),
+        nn.Conv2d(width, 2 * width, 3, padding=1, stride=2),
+        nn.BatchNorm2d(2 * width),
+        nn.ReLU(),
+        nn.Conv2d(2 * width, 2 * width, 3, padding=1),
+        nn.BatchNorm2d(2 * width),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(4),
+        nn.Flatten(),
+        nn.Linear(2 * width * 16, features),
+        nn.ReLU(),
+    )
 
 
 @torch.inference_mode()

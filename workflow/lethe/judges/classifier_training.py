@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from lethe.judges.classifier import Classifier, look
 from lethe.judges.fitting import fit
-from lethe.judges.pictures import Border, Examples, noise_like, pixels, shifted, softened
+from lethe.judges.pictures import Border, Examples, flipped, noise_like, pixels, shifted, softened
 from lethe.randomness import BatchStream, derived_seed, step_generator
 from lethe.settings.judge import JudgeSettings
 
@@ -16,11 +16,13 @@ from lethe.settings.judge import JudgeSettings
 def train_classifier(
     data: Examples, settings: JudgeSettings, device: torch.device, *, border: Border = "black", soften: bool = False
 ) -> Classifier:
-    """Train on ``data`` and on noise-like images. Examples are moved by up to one pixel, ``border`` coming in; with
-    ``soften`` they are made softer and grainier too."""
+    """Train on ``data`` and on noise-like images. Examples are moved by up to one pixel, ``border`` coming in, those of
+    a ResNet by up to four and mirrored; with ``soften`` they are made softer and grainier too."""
     torch.manual_seed(derived_seed(settings.seed, "initialisation"))
     classes = {head: len(names) for head, names in data.heads.items()}
-    classifier = Classifier(data.images.shape[1], settings.width, settings.features, classes).to(device).train()
+    shape = data.images.shape[1], settings.width, settings.features, classes, settings.architecture
+    classifier = Classifier(*shape).to(device).train()
+    is_photograph = settings.architecture == "resnet"
     images, labels = pixels(data.images), torch.from_numpy(data.labels)
     none = torch.tensor(list(classes.values()))
     noise_count = min(max(1, round(settings.noise_share * settings.batch)), settings.batch - 1)
@@ -31,7 +33,8 @@ def train_classifier(
         generator = step_generator(settings.seed, number)
         rows = torch.from_numpy(batches(number))
         noise = noise_like(images[torch.from_numpy(models_for_noise(number))], generator)
-        real = shifted(images[rows], generator, border)
+        real = shifted(images[rows], generator, border, most=4 if is_photograph else 1)
+        real = flipped(real, generator) if is_photograph else real
         real = softened(real, generator) if soften else real
         wanted = torch.cat([labels[rows], none.expand(len(noise), -1)]).to(device)
         logits = classifier.by_head(classifier(torch.cat([real, noise]).to(device))[1])

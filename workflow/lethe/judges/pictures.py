@@ -29,17 +29,28 @@ def pixels(images: np.ndarray) -> Tensor:
     return torch.from_numpy(images).float() / 127.5 - 1
 
 
-def shifted(images: Tensor, generator: torch.Generator, border: Border) -> Tensor:
-    """Each image moved by -1, 0 or 1 pixel along each axis; black (-1) or the pixels of the edge come in."""
+def in_colour(images: Tensor) -> Tensor:
+    """Images (B, 3, H, W) as they are; grey ones (B, 1, H, W) three times."""
+    return images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
+
+
+def shifted(images: Tensor, generator: torch.Generator, border: Border, most: int = 1) -> Tensor:
+    """Each image moved by up to ``most`` pixels along each axis; black (-1) or the pixels of the edge come in."""
     height, width = images.shape[-2:]
-    margin = (1, 1, 1, 1)
+    margin = (most,) * 4
     if border == "black":
         padded = nn.functional.pad(images, margin, value=-1.0)
     else:
         padded = nn.functional.pad(images, margin, mode="replicate")
     windows = padded.unfold(2, height, 1).unfold(3, width, 1)
-    place = torch.randint(3, (len(images), 2), generator=generator)
+    place = torch.randint(2 * most + 1, (len(images), 2), generator=generator)
     return windows[torch.arange(len(images)), :, place[:, 0], place[:, 1]]
+
+
+def flipped(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Each image, or with the same chance its mirror image, left for right."""
+    mirrored = torch.rand((len(images), 1, 1, 1), generator=generator) < 0.5
+    return torch.where(mirrored, images.flip(-1), images)
 
 
 def softened(images: Tensor, generator: torch.Generator) -> Tensor:

@@ -101,9 +101,10 @@ class ClassDenoiser(Denoiser, Protocol):
 
 class LatentDenoiser(Denoiser, Protocol):
     """A model of text: it has a condition that says nothing, and can be guided. Its networks see latents, each of
-    ``latent_shape`` (C, h, w)."""
+    ``latent_shape`` (C, h, w); embeddings of prompts have one of ``condition_shapes``."""
 
     latent_shape: tuple[int, ...]
+    condition_shapes: tuple[tuple[int, ...], ...]
 
     def partly_sampled(
         self,

@@ -41,7 +41,8 @@ def write_text_encoder(folder: Path, encoder: TextEncoder, provenance: dict[str,
     begin with ``text_model.``"""
     encoder.config.architectures = [type(encoder).__name__]
     config = json.loads(encoder.config.to_json_string())
-    config.pop("_name_or_path", None)
+    for noted in ("_name_or_path", "dtype"):  # of where and how it was read: all that is written is float32
+        config.pop(noted, None)
     weights = {
         name if name.startswith("text_projection.") else f"text_model.{name.removeprefix('text_model.')}": part
         for name, part in encoder.state_dict().items()

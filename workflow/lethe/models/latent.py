@@ -37,6 +37,8 @@ class LatentModel(ABC):
     samplers: tuple[str, ...]
     """Those of ``TextSamplingSettings.sampler`` that can draw from it."""
     condition_shape: tuple[int, ...]
+    condition_shapes: tuple[tuple[int, ...], ...]
+    """Those in which it takes a prompt: the whole one, and perhaps one without what is the same for all."""
 
     def __init__(self, network: ModelMixin, folder: Path, device: torch.device | str = "cpu") -> None:
         self.folder, self.device = folder, torch.device(device)

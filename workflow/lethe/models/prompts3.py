@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 from transformers import AutoTokenizer, CLIPTextModelWithProjection, CLIPTokenizer, T5EncoderModel
 
+from lethe.errors import LetheError
 from lethe.files import read_json, read_provenance
 from lethe.model_files import CONFIG, WEIGHTS
 from lethe.models.packed_prompts import pack_prompts
 from lethe.models.text_encoder import read_text_encoder, token_ids
 
 # How many the pipeline takes where its caller says nothing.
-_PIPELINE_TOKENS = 256
+PIPELINE_TOKENS = 256
 
 
 def t5_tokens(folder: Path) -> int:
@@ -24,21 +25,30 @@ def t5_tokens(folder: Path) -> int:
 
     256, the pipeline's default, unless the network was trained otherwise, which its weights then say.
     """
-    return int(read_provenance(folder / "transformer" / WEIGHTS).get("t5_tokens", _PIPELINE_TOKENS))
+    return int(read_provenance(folder / "transformer" / WEIGHTS).get("t5_tokens", PIPELINE_TOKENS))
 
 
 @torch.inference_mode()
-def embed_prompts(folder: Path, prompts: Sequence[str], device: torch.device, batch: int = 64) -> np.ndarray:
+def embed_prompts(
+    folder: Path, prompts: Sequence[str], device: torch.device, batch: int = 64, t5: Path | None = None
+) -> np.ndarray:
     """Packed embeddings (N, tokens + rows, width) float32, as in StableDiffusion3Pipeline.
 
     The states before the last layer of both CLIPs side by side, filled up with zeros to the joint width, then T5's
-    last ones; in the extra rows the pooled projections of both CLIPs (see :mod:`lethe.models.packed_prompts`).
+    last ones; in the extra rows the pooled projections of both CLIPs (see :mod:`lethe.models.packed_prompts`). ``t5``
+    is the folder that ``tokenizer_3`` and ``text_encoder_3`` are in; without it, they are looked for in ``folder``, and
+    where it has none, the tokens of T5 are left out: :class:`lethe.models.stable_diffusion3.StableDiffusion3` puts
+    zeros in their place.
     """
     clip = [_clip(folder, number, prompts, device, batch) for number in ("", "2")]
     states, pooled = (torch.cat(parts, -1) for parts in zip(*clip, strict=True))
     width = int(read_json(folder / "transformer" / CONFIG)["joint_attention_dim"])
     states = torch.nn.functional.pad(states, (0, width - states.shape[-1]))
-    return pack_prompts(torch.cat([states, _t5(folder, prompts, width, device, batch)], 1), pooled).numpy()
+    if t5 is None and read_json(folder / "model_index.json").get("text_encoder_3", [None, None])[1] is not None:
+        t5 = folder
+    if t5 is not None:
+        states = torch.cat([states, _t5(t5, t5_tokens(folder), prompts, width, device, batch)], 1)
+    return pack_prompts(states, pooled).numpy()
 
 
 def _clip(folder: Path, number: str, prompts: Sequence[str], device: torch.device, batch: int) -> tuple[Tensor, Tensor]:
@@ -51,12 +61,15 @@ def _clip(folder: Path, number: str, prompts: Sequence[str], device: torch.devic
     return states, torch.cat([part.text_embeds.float().cpu() for part in parts])
 
 
-def _t5(folder: Path, prompts: Sequence[str], width: int, device: torch.device, batch: int) -> Tensor:
-    """Its last states (N, tokens, width)."""
-    length = t5_tokens(folder)
-    if read_json(folder / "model_index.json").get("text_encoder_3", [None, None])[1] is None:
-        return torch.zeros((len(prompts), length, width))
+def _t5(
+    folder: Path, length: int, prompts: Sequence[str], width: int, device: torch.device, batch: int
+) -> Tensor:
+    """Its last states (N, length, width)."""
     tokenizer, encoder = read_text_encoder(folder, "3", AutoTokenizer, T5EncoderModel)
+    if encoder.config.d_model != width:
+        raise LetheError(
+            f"{folder}: a T5 of width {encoder.config.d_model}, but the model takes {width}", "give the model's own T5"
+        )
     encoder = encoder.to(device)
     ids = token_ids(tokenizer, prompts, length)
     return torch.cat([encoder(part.to(device))[0].float().cpu() for part in ids.split(batch)])

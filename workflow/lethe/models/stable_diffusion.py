@@ -37,6 +37,7 @@ class StableDiffusion(LatentModel):
         self.schedule = schedule.config
         self.kept = schedule.alphas_cumprod.to(self.device)
         self.condition_shape = (_tokens(folder), int(network.config.cross_attention_dim))
+        self.condition_shapes = (self.condition_shape,)
 
     def corrupt(self, clean: Tensor, generator: torch.Generator) -> Corrupted:
         """Draw latents from the posteriors, time steps uniformly, and noise."""

@@ -49,7 +49,10 @@ class StableDiffusion3(LatentModel):
         self.t5_tokens = t5_tokens(folder)
         width = int(network.config.joint_attention_dim)
         clip_tokens = int(read_json(folder / "text_encoder" / "config.json")["max_position_embeddings"])
-        self.condition_shape = (clip_tokens + self.t5_tokens + pooled_rows(self.pooled, width), width)
+        self._tokens = clip_tokens + self.t5_tokens
+        self.condition_shape = (self._tokens + pooled_rows(self.pooled, width), width)
+        # Where there is no T5, prompts are kept without the zeros that stand in its place.
+        self.condition_shapes = (self.condition_shape, (self.condition_shape[0] - self.t5_tokens, width))
 
     def save(self, folder: Path, provenance: dict[str, Any], weights: dict[str, Tensor] | None = None) -> None:
         super().save(folder, {**provenance, "t5_tokens": self.t5_tokens}, weights)
@@ -129,6 +132,8 @@ class StableDiffusion3(LatentModel):
 
     def _ask(self, noisy: Tensor, level: Tensor, conditions: Tensor) -> Tensor:
         tokens, pooled = unpack_prompts(conditions, self.pooled)
+        if tokens.shape[1] < self._tokens:
+            tokens = torch.nn.functional.pad(tokens, (0, 0, 0, self._tokens - tokens.shape[1]))
         # The first by position: the training loop counts a network's rows by it.
         return self.network(
             noisy, encoder_hidden_states=tokens, pooled_projections=pooled, timestep=level.expand(len(noisy))

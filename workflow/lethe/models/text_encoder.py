@@ -16,14 +16,21 @@ Tokenizer = TypeVar("Tokenizer", bound=PreTrainedTokenizerBase)
 
 
 def read_text_encoder(
-    folder: Path, number: str, tokenizer: type[Tokenizer], encoder: type[Encoder]
+    folder: Path,
+    number: str,
+    tokenizer: type[Tokenizer],
+    encoder: type[Encoder],
+    dtype: torch.dtype = torch.float32,
 ) -> tuple[Tokenizer, Encoder]:
-    """``tokenizer`` and ``text_encoder`` in a pipeline's folder; ``number`` ends their names where it has several."""
+    """``tokenizer`` and ``text_encoder`` in a pipeline's folder; ``number`` ends their names where it has several.
+
+    The encoder is read as ``dtype``, however it is stored.
+    """
     end = f"_{number}" if number else ""
     try:
         words = tokenizer.from_pretrained(str(folder / f"tokenizer{end}"), local_files_only=True)
         network, found = encoder.from_pretrained(
-            str(folder / f"text_encoder{end}"), local_files_only=True, output_loading_info=True
+            str(folder / f"text_encoder{end}"), local_files_only=True, output_loading_info=True, dtype=dtype
         )
     except Exception as error:  # the tokenizers library raises nothing more special
         raise LetheError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
 
@@ -31,10 +31,19 @@ def write_tokenizer(folder: Path, texts: Iterable[str], length: int) -> CLIPToke
     merges = learned_merges(pieces)
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokens = [*alphabet, *(letter + "</w>" for letter in alphabet), *map("".join, merges), BEGIN, END]
-    write_json(folder / "vocab.json", {token: number for number, token in enumerate(dict.fromkeys(tokens))})
-    write_text(folder / "merges.txt", "#version: 0.2\n" + "".join(f"{left} {right}\n" for left, right in merges))
+    vocabulary = {token: number for number, token in enumerate(dict.fromkeys(tokens))}
     special = {"bos_token": BEGIN, "eos_token": END, "pad_token": END, "unk_token": END}
-    write_json(folder / "special_tokens_map.json", special)
+    write_tokenizer_files(folder, vocabulary, merges, special, length)
+    return CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
+
+
+def write_tokenizer_files(
+    folder: Path, vocabulary: Mapping[str, int], merges: Iterable[Pair], special: Mapping[str, str], length: int
+) -> None:
+    """The four files of a CLIPTokenizer; ``special`` are its special tokens by role, ``length`` the longest prompt."""
+    write_json(folder / "vocab.json", dict(vocabulary))
+    write_text(folder / "merges.txt", "#version: 0.2\n" + "".join(f"{left} {right}\n" for left, right in merges))
+    write_json(folder / "special_tokens_map.json", dict(special))
     write_json(
         folder / "tokenizer_config.json",
         {
@@ -46,7 +55,6 @@ def write_tokenizer(folder: Path, texts: Iterable[str], length: int) -> CLIPToke
             "tokenizer_class": "CLIPTokenizer",
         },
     )
-    return CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
 
 
 def learned_merges(words: Iterable[str]) -> list[Pair]:

@@ -9,8 +9,11 @@ What depends on the kind of a study is in ``classes.py`` and ``text.py``, the ta
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
+from lethe.assets import Place, place_of, read_catalogue
+from lethe.assets.readiness import check_assets
 from lethe.config import Config
 from lethe.config.sweeps import ROW_NAME
 from lethe.errors import LetheError, nearest
@@ -61,9 +64,12 @@ class Plan:
         """A regular expression of the studies of this kind."""
         return _any_of(name for name, plan in self.studies.items() if plan.study.kind == kind)
 
-    def studies_of_family(self, family: str) -> str:
-        """A regular expression of the studies whose models are of this family."""
-        return _any_of(name for name, plan in self.studies.items() if plan.family == family)
+    def studies_of_family(self, family: str, base: str | None = None) -> str:
+        """A regular expression of the studies whose models are of this family; ``base`` "trained" or "given": of those
+        alone whose base is made so."""
+        chosen = {name: plan for name, plan in self.studies.items() if plan.family == family}
+        made = {name: "given" if plan.given_base else "trained" for name, plan in chosen.items()}
+        return _any_of(name for name in chosen if base in (None, made[name]))
 
     def variants_made_by(self, stage: str) -> str:
         """A regular expression of the variants whose models the stage ``base`` or ``unlearn`` makes."""
@@ -104,6 +110,18 @@ class Plan:
     def expected(self) -> dict[str, str]:
         """Every result of the plan that carries a fingerprint, with the one it should carry."""
         return {path: mark for plan in self.studies.values() for path, mark in plan.expected().items()}
+
+    def assets(self) -> list[Place]:
+        """What the preset needs that Lethe does not ship, downloads and paths of the user's own."""
+        self.expected()  # asks for all that any job is given
+        return list({name: place for plan in self.studies.values() for name, place in plan.places.items()}.values())
+
+    def check_assets_of(self, jobs: Iterable[Any]) -> None:
+        """Raise LetheError where these jobs of Snakemake's would wait in vain for assets."""
+        settings = self.config.assets
+        files = {str(file) for job in jobs for file in (*job.input, *job.output)}
+        needed = [name for name in read_catalogue(settings.catalogue) if place_of(name, settings).inputs[0] in files]
+        check_assets([place_of(name, settings) for name in needed], settings, self.config.preset)
 
 
 def _any_of(names: Any) -> str:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import functools
 
+from lethe.assets import Place
 from lethe.config.studies import CLASSES
 from lethe.image_plan import all_classes, one_target, shard_count
 from lethe.methods.method import Control
 from lethe.plan.study import ANY, Cell, Job, StudyPlan
+from lethe.settings.data import DataSettings
+from lethe.settings.given_judges import InceptionMeasures, InceptionSettings, ZeroShotSettings
 from lethe.settings.options import as_options
 
 
@@ -46,13 +49,44 @@ class ClassPlan(StudyPlan):
         """What the drawing of D_r has to know of the classes."""
         return [self.similarity_file] if strategy == "nearest" else []
 
+    @property
+    def data_given(self) -> Place | None:
+        return self.given(self.study.data.file) if self.study.data.file else None
+
+    @functools.cached_property
+    def data(self) -> Job:
+        places = [self.data_given] if self.data_given else []
+        return self.job("data", self._module("data"), as_options(self.study.data, of=DataSettings), *places)
+
+    @property
+    def judges_given(self) -> dict[str, Place]:
+        """The judges that are not trained, by the option that takes each."""
+        named = {"zero-shot": self.study.zero_shot and self.study.zero_shot.model}
+        named["inception"] = self.study.inception and self.study.inception.weights
+        return {option: self.given(name) for option, name in named.items() if name}
+
+    @property
+    def reference_given(self) -> Place | None:
+        """The moments of features that a distance is measured to."""
+        inception = self.study.inception
+        return self.given(inception.reference) if inception and inception.reference else None
+
+    @property
+    def _looking(self) -> str:
+        """How the given judges look."""
+        zero_shot, inception = self.study.zero_shot, self.study.inception
+        words = [as_options(zero_shot, "zero_shot.", ZeroShotSettings)] if zero_shot else []
+        return " ".join(words + ([as_options(inception, "inception.", InceptionSettings)] if inception else []))
+
     @functools.cache  # noqa: B019 - a plan lives as long as the process
     def judge(self) -> Job:
         return self.job("judge train", self._judge, self.on_device(as_options(self.study.judge)), self.data)
 
     @functools.cache  # noqa: B019
     def judged_data(self) -> Job:
-        return self.job("judge data", self._judge, self.on_device(""), self.judge(), self.data)
+        options = f"{self._looking} --keep-embeddings" if self.study.zero_shot else self._looking
+        given = self.judges_given.values()
+        return self.job("judge data", self._judge, self.on_device(options), self.judge(), self.data, *given)
 
     @functools.cache  # noqa: B019
     def similarity(self) -> Job:
@@ -74,12 +108,20 @@ class ClassPlan(StudyPlan):
 
     @functools.cache  # noqa: B019
     def judged(self, cell: Cell) -> Job:
-        return self.job("judge images", self._judge, self.on_device(""), self.judge(), self.sample(cell))
+        options = self._looking
+        if self.study.inception:  # the images that distances are measured with
+            options += f" --distance-images {self.study.sampling.retain_images}"
+            options += f" --target {cell.target}" if cell.target != ANY else ""
+        inputs = self.judge(), self.sample(cell), *self.judges_given.values()
+        return self.job("judge images", self._judge, self.on_device(options), *inputs)
 
     @functools.cache  # noqa: B019
     def measure(self, cell: Cell) -> Job:
         settings = f"{as_options(self.study.measures)} {as_options(self.study.sampling, prefix='sampling.')}"
-        inputs = self.judged(self.images_of(cell)), self.judged_data()
+        if self.study.inception:
+            settings += f" {as_options(self.study.inception, 'inception.', InceptionMeasures)}"
+        reference = [self.reference_given] if self.reference_given else []
+        inputs = self.judged(self.images_of(cell)), self.judged_data(), *reference
         return self.job("measure", self._module("measure"), f"{self.identity(cell)} {settings}", *inputs)
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,7 @@ class StudyPlan:
         self.config, self.name, self.study = config, name, config.studies[name]
         self.kind, self.family = self.study.kind, self.study.family
         self.root = f"results/{config.preset}"
+        self.places: dict[str, Place] = {}
 
     # Cells
 
@@ -115,10 +117,21 @@ class StudyPlan:
     def data_file(self, split: str) -> str:
         return f"{self.root}/{self.data_study}/data/{split}.safetensors"
 
+    @functools.cached_property
+    def given_base(self) -> tuple[Place, ...]:
+        """The model that is given for the base, and what else it is read with; empty where the base is trained."""
+        base = self.study.base
+        names = (getattr(base, "given", None), getattr(base, "configuration", None))
+        return tuple(self.given(name) for name in names if name is not None)
+
     @property
-    def source(self) -> str:
-        """What data the base is trained on."""
-        return self.config.studies[self.data_study].data.source
+    def origin(self) -> str:
+        """The options that tell a card where the base comes from: the data that it is trained on, or what is given."""
+        if not self.given_base:
+            return f"--source {self.config.studies[self.data_study].data.source}"
+        place = self.given_base[0]
+        what = f"{place.asset.title} ({place.asset.licence})" if place.asset else f"{place.name}, given by the user"
+        return f"--licence={shlex.quote(what)}"
 
     @property
     def base_files(self) -> list[str]:
@@ -165,6 +178,11 @@ class StudyPlan:
 
     # Jobs
 
+    @property
+    def data_given(self) -> Place | None:
+        """What the images are read from, where they are not made by the workflow."""
+        return None
+
     @functools.cached_property
     def data(self) -> Job:
         return self.job("data", self._module("data"), as_options(self.config.studies[self.data_study].data))
@@ -208,7 +226,9 @@ class StudyPlan:
 
     def given(self, name: str) -> Place:
         """An asset of the catalogue by its name, or what a path of the user's own names."""
-        return place_of(name, self.config.assets)
+        if name not in self.places:
+            self.places[name] = place_of(name, self.config.assets)
+        return self.places[name]
 
     def job(self, stage: str, modules: list[str], options: str, *inputs: Job | Place) -> Job:
         """``inputs`` are the jobs whose results, and the downloads, that this one reads."""

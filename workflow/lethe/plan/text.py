@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import shlex
 
+from lethe.assets import Place
 from lethe.image_plan import shard_count
 from lethe.methods.method import Control
 from lethe.model_files import Family
@@ -12,6 +13,7 @@ from lethe.models import DENOISERS, EMBEDDERS
 from lethe.plan.study import ANY, Cell, Job, StudyPlan
 from lethe.prompt_images import image_count
 from lethe.prompts import NEIGHBOUR
+from lethe.settings.given_base import CheckpointSettings
 from lethe.settings.judge import NamedConcepts
 from lethe.settings.measures import ConceptSeen
 from lethe.settings.options import as_options
@@ -19,6 +21,10 @@ from lethe.settings.options import as_options
 BASES: dict[Family, str] = {
     "stable_diffusion": "lethe.base.stable_diffusion",
     "stable_diffusion_3": "lethe.base.stable_diffusion3",
+}
+GIVEN_BASES: dict[Family, str] = {
+    "stable_diffusion": "lethe.base.given_stable_diffusion",
+    "stable_diffusion_3": "lethe.base.given_stable_diffusion3",
 }
 JUDGES = ("alignment", "detector", "attributes")
 
@@ -88,7 +94,20 @@ class TextPlan(StudyPlan):
         concept = self.study.targets[target]
         options = self.on_device(f"--target {target} --concept-prompt={shlex.quote(concept.prompt)}")
         modules = [*self._module("sets"), EMBEDDERS[self.family]]
-        return self.job("embed", modules, options, self.base(), self.prompts(target))
+        t5 = self.t5
+        if t5 is not None:
+            options += f" --t5={shlex.quote(t5.path)}"
+        return self.job("embed", modules, options, self.base(), self.prompts(target), *([t5] if t5 else []))
+
+    @property
+    def t5(self) -> Place | None:
+        """The third text encoder of a given Stable Diffusion 3, where prompts are embedded with it."""
+        name = getattr(self.study.base, "t5", None)
+        return None if name is None else self.given(name)
+
+    @property
+    def t5_files(self) -> tuple[str, ...]:
+        return self.t5.inputs if self.t5 else ()
 
     @functools.cache  # noqa: B019
     def training_images(self, target: str, strategy: str) -> Job:
@@ -143,6 +162,17 @@ class TextPlan(StudyPlan):
         """The cell of the untouched base, which every other is compared with."""
         name = next(name for name in self.study.variants if self.study.variants[name].method == "base")
         return Cell(self.name, target, name, self.seeds_of(name)[0])
+
+    @functools.cache  # noqa: B019
+    def base(self, without: str | None = None) -> Job:
+        if not self.given_base:
+            return super().base(without)
+        options = [f"--source={shlex.quote(self.given_base[0].path)}"]
+        if self.family == "stable_diffusion":
+            place = self.given_base[1].path if len(self.given_base) > 1 else None
+            options.append(as_options(CheckpointSettings(weights=self.study.base.weights, configuration=place)))
+        modules = [GIVEN_BASES[self.family], "lethe.base.__main__"]
+        return self.job("base", modules, " ".join(options), *self.given_base)
 
     @property
     def _base_modules(self) -> list[str]:

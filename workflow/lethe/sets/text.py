@@ -20,7 +20,7 @@ from lethe.cli import add_device, add_provenance, provenance
 from lethe.device import choose_device
 from lethe.errors import LetheError
 from lethe.files import read_arrays, write_arrays
-from lethe.models import EMBEDDERS, family_of, load_denoiser
+from lethe.models import EMBEDDERS, PIPELINES, family_of, load_denoiser
 from lethe.prompts import ANCHORED, PromptRow, read_prompts
 from lethe.settings.method import NoSettings
 from lethe.training import use_threads
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 def embed(arguments: argparse.Namespace) -> None:
     use_threads()
     device = choose_device(arguments.device)
-    embedder = importlib.import_module(EMBEDDERS[family_of("text", arguments.model)])
+    family = family_of("text", arguments.model)
+    embedder = importlib.import_module(EMBEDDERS[family])
     prompts = [row.prompt for row in read_prompts(arguments.prompts)]
     distinct = list(dict.fromkeys(["", arguments.concept_prompt, *prompts]))
     place = {prompt: number for number, prompt in enumerate(distinct)}
@@ -45,8 +46,11 @@ def embed(arguments: argparse.Namespace) -> None:
         concept=place[arguments.concept_prompt],
         concept_prompt=arguments.concept_prompt,
     )
+    third = {} if arguments.t5 is None else {"t5": arguments.t5}
+    if third and family != "stable_diffusion_3":
+        raise LetheError(f"--t5: a {PIPELINES[family]} has no T5", "leave it out")
     arrays = {
-        "table": embedder.embed_prompts(arguments.model, distinct, device),
+        "table": embedder.embed_prompts(arguments.model, distinct, device, **third),
         "rows": np.array([place[prompt] for prompt in prompts]),
     }
     write_arrays(arguments.output, arrays, record)
@@ -137,6 +141,9 @@ def parser() -> argparse.ArgumentParser:
     embedding = commands.add_parser("embed", help="write the embeddings of all prompts", allow_abbrev=False)
     embedding.set_defaults(run=embed)
     embedding.add_argument("--concept-prompt", required=True, help="the concept's own prompt")
+    embedding.add_argument(
+        "--t5", type=Path, help="folder of text_encoder_3 and tokenizer_3, for a Stable Diffusion 3 [none: zeros]"
+    )
     encoding = commands.add_parser("encode", help="write D_f and D_r: posteriors of images", allow_abbrev=False)
     encoding.set_defaults(run=encode)
     encoding.add_argument("--images", type=Path, nargs="+", required=True, help="shards of the base's training images")

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
 from lethe.settings.common import Settings
 
 
 class JudgeSettings(Settings):
-    """A small convolutional classifier with one class more than the study: noise-like images."""
+    """A convolutional classifier with one class more than the study: noise-like images."""
 
+    # Not said of the small one: what is written of its making is as it was before there was another.
+    architecture: Literal["small", "resnet"] = Field(
+        "small",
+        exclude_if=lambda name: name == "small",
+        description="small = three convolutions, for small and plain pictures; resnet = a ResNet-18 that keeps every "
+        "pixel at its entrance, trained with flips and shifts of 4 pixels, for photographs.",
+    )
     width: int = Field(24, ge=1, description="Channels of the first convolution.")
     features: int = Field(48, ge=2, description="Size of the penultimate layer, where distances are measured.")
     steps: int = Field(900, ge=1, description="Optimiser steps.")

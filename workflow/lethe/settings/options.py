@@ -60,13 +60,15 @@ def from_options(model: type[Model], arguments: argparse.Namespace, given: Model
         raise LetheError(_fault(model, error.errors()[0]), "see --help for what it takes") from None
 
 
-def as_options(settings: BaseModel, prefix: str = "") -> str:
+def as_options(settings: BaseModel, prefix: str = "", of: type[BaseModel] | None = None) -> str:
     """The options that give ``settings``, in the order of its fields: what a rule writes after the command.
+
+    ``of`` is the class whose fields are written, where ``settings`` is of one that has more.
 
     Quoted for a shell, and with ``=``: a value like -1e-05 would else be taken for an option.
     """
     words = []
-    for name, field in type(settings).model_fields.items():
+    for name, field in (of or type(settings)).model_fields.items():
         value = getattr(settings, name)
         if field.exclude:
             continue

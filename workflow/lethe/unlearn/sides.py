@@ -69,7 +69,7 @@ def check_shapes(model: Denoiser, sets: Sets) -> None:
                 f"{side} holds examples {examples.shape[1:]}, but the model makes {model.clean_shape}",
                 "give the sets of the base model's own study",
             )
-    if sets.table is not None and sets.table.shape[1:] != model.condition_shape:
+    if sets.table is not None and sets.table.shape[1:] not in model.condition_shapes:
         raise LetheError(
             f"the prompts' embeddings are {sets.table.shape[1:]}, but the model takes {model.condition_shape}",
             "give the embeddings made with the base model's own text encoder",

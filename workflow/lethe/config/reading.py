@@ -1,0 +1,59 @@
+"""Reading a preset outside Snakemake: by its name, or from config files laid over one another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lethe.config import Config, load_config
+from lethe.errors import LetheError, nearest
+
+_TOP = Path(__file__).resolve().parents[3]
+_PRESETS = _TOP / "workflow" / "presets"
+
+
+def preset_names() -> list[str]:
+    """The presets that come with Lethe."""
+    return ["miniature", *sorted(path.stem for path in _PRESETS.glob("*.yaml"))]
+
+
+def read_preset(names: Sequence[str]) -> Config:
+    """The preset of one name or file, or of several, of which a later one goes before, key by key, as with Snakemake's
+    --configfile."""
+    values: dict[str, Any] = {}
+    for name in names:
+        _lay_over(values, _values(_file_of(name)))
+    return load_config(values)
+
+
+def _file_of(name: str) -> Path:
+    if name == "miniature":
+        return _TOP / "config.yaml"
+    if "/" in name or name.endswith((".yaml", ".yml", ".json")):
+        return Path(name)
+    if name not in preset_names():
+        raise LetheError(f"there is no preset '{name}'", f"{nearest(name, preset_names())}, or name a config file")
+    return _PRESETS / f"{name}.yaml"
+
+
+def _values(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise LetheError(f"{path}: no such file", "correct the path") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise LetheError(f"{path}: not YAML ({error})", "mend the file") from None
+    if not isinstance(values, dict):
+        raise LetheError(f"{path}: holds no configuration", "give a preset, as workflow/presets/smoke.yaml")
+    return values
+
+
+def _lay_over(below: dict[str, Any], above: dict[str, Any]) -> None:
+    for key, value in above.items():
+        if isinstance(value, dict) and isinstance(below.get(key), dict):
+            _lay_over(below[key], value)
+        else:
+            below[key] = value

@@ -1,0 +1,73 @@
+"""A classifier made of CLIP and one sentence a class: RGD's judge of classes, with "a photo of a random noise" as the
+class of what is none of them (Ko et al. 2024, section 4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+from transformers import CLIPModel, CLIPTokenizer
+
+from lethe.errors import LetheError
+from lethe.files import sha256_of
+from lethe.judges.clip_images import ClipTransform, read_transform
+from lethe.judges.pictures import in_colour
+
+_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+_REMEDY = "give a folder of CLIP as the hub has it, such as the asset clip_b32"
+
+
+@dataclass(frozen=True)
+class ZeroShot:
+    """CLIP, its view of images, and the tokens (K, length) of the sentences; ``sha256`` is of the weights."""
+
+    model: CLIPModel
+    transform: ClipTransform
+    tokens: dict[str, Tensor]
+    sha256: str
+
+
+def load_zero_shot(folder: Path, sentences: Sequence[str], device: torch.device) -> ZeroShot:
+    """Read CLIP from a folder of the hub's format: nothing is fetched, and a pickle of weights is not run."""
+    weights = next((folder / name for name in _WEIGHTS if (folder / name).is_file()), None)
+    if weights is None:
+        raise LetheError(f"{folder}: it has neither {' nor '.join(_WEIGHTS)}", _REMEDY)
+    try:
+        model, found = CLIPModel.from_pretrained(
+            str(folder),
+            local_files_only=True,
+            use_safetensors=weights.name == _WEIGHTS[0],
+            weights_only=True,
+            dtype=torch.float32,
+            output_loading_info=True,
+        )
+        tokenizer = CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
+    except Exception as error:  # the library has no exception of its own for a folder that it cannot read
+        raise LetheError(f"{folder}: not a readable folder of CLIP ({error})", _REMEDY) from error
+    if found["missing_keys"]:  # the library would draw it at random
+        raise LetheError(f"{weights}: it has no weight {min(found['missing_keys'])}", _REMEDY)
+    tokens = tokenizer(list(sentences), padding=True, return_tensors="pt")
+    length, longest = tokens["input_ids"].shape[1], model.config.text_config.max_position_embeddings
+    if length > longest:
+        raise LetheError(f"a sentence has {length} tokens, where CLIP takes {longest}", "shorten zero_shot.prompt")
+    transform = read_transform(folder / "preprocessor_config.json", model.config.vision_config.image_size)
+    on_device = {name: part.to(device) for name, part in tokens.items()}
+    return ZeroShot(model.to(device).eval(), transform, on_device, sha256_of(weights))
+
+
+@torch.inference_mode()
+def look_zero_shot(judge: ZeroShot, images: np.ndarray, batch: int) -> tuple[np.ndarray, np.ndarray]:
+    """Image embeddings of length 1 (N, d) and logits of the sentences (N, K), float32, of uint8 images (N, C, H, W)."""
+    device = judge.tokens["input_ids"].device
+    embeddings, logits = [], []
+    for start in tqdm(range(0, len(images), batch), desc="zero-shot CLIP", unit="batch", disable=None):
+        part = in_colour(torch.from_numpy(images[start : start + batch]).to(device))
+        seen = judge.model(pixel_values=judge.transform(part), **judge.tokens)
+        embeddings.append(seen.image_embeds.cpu())
+        logits.append(seen.logits_per_image.cpu())
+    return torch.cat(embeddings).numpy(), torch.cat(logits).numpy()

@@ -1,0 +1,108 @@
+"""Distances of a class study: the images of the classes that are to stay against real ones."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lethe.measures.frechet import Gaussian, fit_gaussian, frechet_between
+from lethe.measures.kernel import kernel_distance
+from lethe.randomness import derived_seed
+
+
+class Features(NamedTuple):
+    """Features (N, d) of images, and the class (N,) that each is of, or was made for."""
+
+    features: np.ndarray
+    conditions: np.ndarray
+
+
+class Names(NamedTuple):
+    """What the two distances are called: FD and KD in a classifier's features, FID and KID in Inception's."""
+
+    frechet: str
+    kernel: str
+
+
+def distances(
+    images: Features,
+    training: Features,
+    unseen: Features,
+    target: int,
+    names: Names,
+    minimum: int,
+    kernel_images: int | None = None,
+) -> list[dict[str, Any]]:
+    """Each a dictionary of a record's own columns.
+
+    The images of the remaining classes are compared with the real training images of these classes; ``as_released``
+    compares with those of all classes, as RGD's code does. The control is the distance between the held-out
+    (``unseen``) and the training images of the same classes. A kernel distance takes ``kernel_images`` of a set at
+    most.
+    """
+    staying = images.features[images.conditions != target]
+    fitted = fit_gaussian(staying, minimum=minimum)
+    metrics = []
+    for suffix, reference, left_out in (
+        ("", "training images of the remaining classes", target),
+        ("_as_released", "training images of all classes", None),
+    ):
+        real, control = (part.features[part.conditions != left_out] for part in (training, unseen))
+        moments = fit_gaussian(real, minimum=minimum)
+        metrics.append(
+            {
+                "metric": f"{names.frechet}{suffix}",
+                "value": frechet_between(fitted, moments),
+                "low": None,
+                "high": None,
+                "interval": "",
+                "reference": f"{len(real)} {reference}",
+                "n": len(staying),
+                "control": frechet_between(fit_gaussian(control, minimum=minimum), moments),
+                "control_n": len(control),
+            }
+        )
+        some, some_real, some_control = (_drawn(part, kernel_images) for part in (staying, real, control))
+        distance = kernel_distance(some, some_real, minimum=minimum)
+        drawn = "" if len(some_real) == len(real) else f"{len(some_real)} of "
+        metrics.append(
+            {
+                "metric": f"{names.kernel}{suffix}",
+                "value": distance.value,
+                "low": distance.value - 1.96 * distance.standard_error,
+                "high": distance.value + 1.96 * distance.standard_error,
+                "interval": "1.96 standard errors",
+                "reference": f"{drawn}{len(real)} {reference}",
+                "n": len(some),
+                "control": kernel_distance(some_control, some_real, minimum=minimum).value,
+                "control_n": len(some_control),
+            }
+        )
+    return metrics
+
+
+def _drawn(features: np.ndarray, most: int | None) -> np.ndarray:
+    if most is None or len(features) <= most:
+        return features
+    generator = np.random.default_rng(derived_seed(0, "kernel distance", len(features)))
+    return features[np.sort(generator.choice(len(features), most, replace=False))]
+
+
+def reference_distances(
+    images: Features, training: Features, unseen: Features, target: int, reference: Gaussian, words: str, minimum: int
+) -> list[dict[str, Any]]:
+    """The distance of the remaining classes' images to stored moments of all classes, and that of all training images:
+    0, but for rounding, where the moments are theirs and were made by the same network."""
+    staying = images.features[images.conditions != target]
+    common = {"low": None, "high": None, "interval": "", "reference": words}
+    value, control, check = (
+        frechet_between(fit_gaussian(features, minimum=minimum), reference)
+        for features in (staying, unseen.features, training.features)
+    )
+    counts = {"n": len(staying), "control": control, "control_n": len(unseen.features)}
+    alone = {"n": len(training.features), "control": None, "control_n": None}
+    return [
+        common | {"metric": "FID_reference", "value": value} | counts,
+        common | {"metric": "FID_reference_check", "value": check} | alone,
+    ]
