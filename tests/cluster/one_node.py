@@ -10,6 +10,7 @@ which one a job got. What each job held, and when, is written to FOLDER/ledger b
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -17,8 +18,6 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 CONF, GRES = Path("/etc/slurm/slurm.conf"), Path("/etc/slurm/gres.conf")  # jobs look for it nowhere else
@@ -49,11 +48,24 @@ def require_possible() -> None:
 
 
 def start(folder: Path) -> None:
-    """Start the node, its files under ``folder``, and wait until it takes jobs."""
+    """Start the node, its files under ``folder``, and wait until it takes jobs.
+
+    munged wants everyone to be able to enter ``folder`` and those above it.
+    """
     require_possible()
+    if CONF.exists():  # of a test that was killed
+        stop(Path(re.findall(r"StateSaveLocation=(.*)/state", CONF.read_text())[0]))
+    try:
+        _start(folder)
+    except BaseException:
+        stop(folder)
+        raise
+
+
+def _start(folder: Path) -> None:
     for name in ("state", "spool", "log", "run", "gpu", "munge"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    (folder / "munge").chmod(0o755)
+        (folder / name).chmod(0o755)
     (folder / "munge/key").write_bytes(os.urandom(1024))
     (folder / "munge/key").chmod(0o400)
     for index in range(GPUS):
@@ -72,11 +84,10 @@ def start(folder: Path) -> None:
     _run("slurmctld", "-c")
     _run("slurmd", "-N", _host())
     limit = time.monotonic() + 30
-    while _output("sinfo", "-h", "-o", "%T") != "idle":
+    while (state := _output("sinfo", "-h", "-o", "%T")) != "idle":
         if time.monotonic() > limit:
             logs = "\n".join(path.read_text()[-2000:] for path in (folder / "log").iterdir())
-            stop(folder)
-            raise RuntimeError(f"the node did not become idle within 30 s:\n{logs}")
+            raise RuntimeError(f"after 30 s the node is '{state}', not idle:\n{logs}")
         time.sleep(0.2)
 
 
@@ -89,16 +100,6 @@ def stop(folder: Path) -> None:
     for path in (CONF, GRES):
         if path.exists() and path.read_text().startswith(OURS):
             path.unlink()
-
-
-@contextmanager
-def running(folder: Path) -> Iterator[None]:
-    """A node for as long as the block runs."""
-    start(folder)
-    try:
-        yield
-    finally:
-        stop(folder)
 
 
 def _configuration(folder: Path) -> str:
@@ -148,7 +149,9 @@ def _program(name: str) -> str | None:
 
 
 def _run(name: str, *words: str) -> None:
-    subprocess.run([str(_program(name)), *words], check=True, capture_output=True, text=True)
+    done = subprocess.run([str(_program(name)), *words], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{name} does not start: {done.stderr.strip()}")
 
 
 def _output(name: str, *words: str) -> str:
