@@ -1,7 +1,7 @@
 """``python -m lethe.usage FOLDER``: what jobs asked a scheduler for, what they used, and requests that fit.
 
-Reads the benchmark files below FOLDER (results/NAME/benchmarks) that were written with ``benchmark-extended: true``, and
-prints a table by rule, as comments, and under it ``set-resources`` for the profile of a cluster.
+Reads the benchmark files below FOLDER (results/NAME/benchmarks) that were written with ``benchmark-extended: true``,
+and prints a table by rule, as comments, and under it ``set-resources`` for the profile of a cluster.
 """
 
 from __future__ import annotations

@@ -23,9 +23,7 @@ _FAMILY: Family = "stable_diffusion_3"
 
 
 def main(arguments: argparse.Namespace) -> None:
-    given = read_pipeline(
-        arguments.source, _FAMILY, SD3Transformer2DModel, CLIPTextModelWithProjection, ("", "_2")
-    )
+    given = read_pipeline(arguments.source, _FAMILY, SD3Transformer2DModel, CLIPTextModelWithProjection, ("", "_2"))
     record = provenance("base", NoSettings(), arguments, t5_tokens=_t5_tokens(arguments.source))
     write_model(given, arguments.model, _FAMILY, StableDiffusion3, record)
 

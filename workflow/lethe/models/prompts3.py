@@ -61,9 +61,7 @@ def _clip(folder: Path, number: str, prompts: Sequence[str], device: torch.devic
     return states, torch.cat([part.text_embeds.float().cpu() for part in parts])
 
 
-def _t5(
-    folder: Path, length: int, prompts: Sequence[str], width: int, device: torch.device, batch: int
-) -> Tensor:
+def _t5(folder: Path, length: int, prompts: Sequence[str], width: int, device: torch.device, batch: int) -> Tensor:
     """Its last states (N, length, width)."""
     tokenizer, encoder = read_text_encoder(folder, "3", AutoTokenizer, T5EncoderModel)
     if encoder.config.d_model != width:
