@@ -25,6 +25,7 @@ def benchmarks(tmp_path):
     write(tmp_path, "a/3/rgd/unlearn.jsonl", rule_name="unlearn", s=600.0, max_rss=2100.0, resources=asked)
     write(tmp_path, "a/4/rgd/unlearn.jsonl", rule_name="unlearn", s=1800.0, max_rss=1500.0, resources=asked)
     write(tmp_path, "a/3/rgd/measure.jsonl", rule_name="measure", s=0.2, max_rss=3.0, resources={})
+    write(tmp_path, "a/4/rgd/measure.jsonl", rule_name="measure", s=0.1, max_rss="NA", resources={})
     write(tmp_path, "a/old.jsonl", s=5.0, max_rss=100.0)
     return tmp_path
 

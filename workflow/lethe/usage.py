@@ -65,10 +65,14 @@ def _usage(records: list[dict[str, Any]]) -> Usage:
     return Usage(
         jobs=len(records),
         seconds=max(float(record["s"]) for record in records),
-        memory_mb=max(float(record["max_rss"] or 0) for record in records),
+        memory_mb=max(_memory(record) for record in records),
         asked_minutes=max((one["runtime"] for one in asked if "runtime" in one), default=None),
         asked_mb=max((one["mem_mb"] for one in asked if "mem_mb" in one), default=None),
     )
+
+
+def _memory(record: dict[str, Any]) -> float:
+    return float(record["max_rss"]) if record["max_rss"] not in (None, "NA") else 0.0  # over before it was looked at
 
 
 def report(usage: dict[str, Usage], memory_factor: float, time_factor: float) -> str:
