@@ -10,7 +10,7 @@ PYTHON ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help reproduce report test test-cluster lint clean-venv known-preset elsewhere
+.PHONY: help reproduce report assets plan test test-cluster lint clean-venv known-preset elsewhere
 
 PROFILES = $(notdir $(patsubst %/profile.yaml,%,$(wildcard profiles/*/profile.yaml)))
 PRESETS = $(strip miniature $(patsubst workflow/presets/%.yaml,%,$(wildcard workflow/presets/*.yaml)))
@@ -49,6 +49,12 @@ report: known-preset .venv/.stamp ## write results/PRESET/report.html from the r
 	  echo "there are no results in results/$(PRESET) to report on" >&2; \
 	  echo "  remedy: make reproduce PRESET=$(PRESET)" >&2; exit 2; fi
 	@$(SNAKEMAKE) --report $(REPORT)
+
+assets: known-preset .venv/.stamp ## fetch what a preset needs that Lethe does not ship
+	@$(IN_VENV) python -m lethe.assets --preset $(PRESET) $(ARGS)
+
+plan: known-preset .venv/.stamp ## what a preset will take: downloads, jobs, GPU hours, memory, disk; ARGS='--card h100'
+	@$(IN_VENV) python -m lethe.costs --preset $(PRESET) $(ARGS)
 
 test: .venv/.stamp ## set up, then run the tests
 	@$(IN_VENV) python -m pytest $(PYTEST)

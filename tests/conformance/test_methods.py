@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from lethe.costs.passes import passes_of_run
 from lethe.methods import method_named, method_names
 from lethe.methods.method import Batch, Method, Objective, Recipe
 from lethe.models.edm import EDM
@@ -160,6 +161,13 @@ def test_every_image_is_seen_and_the_same_run_ends_the_same(name, base_folder, s
 def test_another_seed_is_another_run(name, base_folder, sets):
     one, other = (unlearned(base_folder, name, sets, seed=seed, steps=1).model for seed in (0, 1))
     assert any(not torch.equal(weight, weights(one)[at]) for at, weight in weights(other).items())
+
+
+@pytest.mark.parametrize("name", OF_CLASSES)
+def test_the_plan_of_a_run_knows_what_it_takes(name, sets, finished):
+    loop = finished(name)
+    passes = passes_of_run(OF_CLASSES[name], loop.settings, len(sets.forget_clean), len(sets.retain_clean))
+    assert list(passes) == loop.passes.counts
 
 
 @pytest.mark.parametrize("name", OF_CLASSES)

@@ -21,6 +21,7 @@ from torch import Tensor
 
 import lethe.unlearn.__main__
 from lethe.adversary import Adversary
+from lethe.costs.passes import passes_of_run
 from lethe.errors import LetheError
 from lethe.files import read_arrays, read_provenance, write_arrays, write_rows
 from lethe.methods import method_named, method_names
@@ -297,6 +298,21 @@ def test_only_the_weights_of_the_mask_move(name, study, base, model_of):
     ones = sum(int(mask.sum()) for mask in loop.mask)
     assert ones == int(loop.settings.mask_fraction * sum(map(torch.numel, loop.mask)))
     assert moved > 0.9 * ones
+
+
+@pytest.mark.parametrize("name", OF_TEXT)
+def test_the_plan_of_a_run_knows_what_it_takes(name, study, finished):
+    settings, recipe, batch = settings_for(name), OF_TEXT[name], TRAINING["batch"]
+    pairs = len(sets_of(study, name).forget_clean) if recipe.forget_from == "D_f" else 0
+    cost = json.loads((finished(name) / "cost").read_text())
+    passes = passes_of_run(recipe, settings, pairs, pairs)
+    assert passes.backward == cost["passes"] * batch
+    if recipe.forget_from == "D_f":
+        assert passes.forward == cost["forwards"] * batch
+    else:  # from none to all but one of the steps of a guided sampling, each step as likely
+        least, most = 2 * settings.steps, 2 * settings.steps * settings.start_steps
+        assert least <= cost["forwards"] <= most
+        assert passes.forward / batch == (least + most) / 2
 
 
 @pytest.mark.parametrize("name", OF_TEXT)

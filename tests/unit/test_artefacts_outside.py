@@ -77,6 +77,8 @@ def write(path: Path, arrays: dict[str, np.ndarray], **changes: object) -> Path:
         "parts": ["RING"],
         "heads": [["shape", ["circle", "ring"]]],
         "smallest_score": 0.05,
+        "channels": "rgb",
+        "cut": {},
         "named": [["concept", "ring"], ["anchor", "circle"]],
         "images": {"sampler": "PNDM"},
     }

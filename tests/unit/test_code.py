@@ -14,7 +14,7 @@ import lethe
 from lethe.code import modules_behind
 from lethe.methods import method_names
 from lethe.models import DENOISERS, EMBEDDERS
-from lethe.plan.text import BASES
+from lethe.plan.text import BASES, GIVEN_BASES
 
 PACKAGE = Path(lethe.__file__).parent
 FAMILIES = tuple(DENOISERS)
@@ -34,7 +34,8 @@ def of_stage(stage: str, family: str) -> tuple[str, ...]:
 
 STAGES = ["data", "base", "sets", "unlearn", "sample", "judge", "measure"]
 PROMPTS, ARTEFACTS = ("lethe.prompts",), ("lethe.artefacts.__main__",)
-COMMANDS = [*(of_stage(stage, family) for family in FAMILIES for stage in STAGES), PROMPTS, ARTEFACTS]
+GIVEN = [(module, "lethe.base.__main__") for module in GIVEN_BASES.values()]
+COMMANDS = [*(of_stage(stage, family) for family in FAMILIES for stage in STAGES), *GIVEN, PROMPTS, ARTEFACTS]
 
 # Loads each command's modules at module level, and says which files of Lethe that has loaded.
 LOADING = """

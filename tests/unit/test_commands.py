@@ -14,7 +14,14 @@ from lethe.unlearn import __main__ as unlearn
 
 KINDS = {"class": "classes", "text": "text"}
 OF_KINDS = ["data", "sets", "sample", "judge", "measure"]
-FAMILIES = {"edm": "classes", "stable_diffusion": "stable_diffusion", "stable_diffusion_3": "stable_diffusion3"}
+FAMILIES = {
+    "edm": "classes",
+    "given_edm": "given_edm",
+    "stable_diffusion": "stable_diffusion",
+    "stable_diffusion_3": "stable_diffusion3",
+    "given_stable_diffusion": "given_stable_diffusion",
+    "given_stable_diffusion_3": "given_stable_diffusion3",
+}
 MODULES = [
     *(f"lethe.{stage}.{module}" for stage in OF_KINDS for module in KINDS.values()),
     *(f"lethe.base.{module}" for module in FAMILIES.values()),

@@ -228,6 +228,31 @@ def test_a_row_is_of_the_studys_targets_or_of_its_own():
     assert load_config(MINIATURE).studies["digits"].targets_of("retrained") == ("1", "3", "8")
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"data": {"source": "cifar10"}}, "studies.digits.data: file: null, but cifar10 is read from an archive"),
+        ({"data": {"file": "cifar10"}}, "studies.digits.data: file: 'cifar10', but digits come with scikit-learn"),
+        ({"zero_shot": {"modle": "clip_b32"}}, "studies.digits.zero_shot.modle: there is no such key; .*'model'"),
+        (
+            {"zero_shot": {"prompt": "a photo"}},
+            "studies.digits.zero_shot.prompt: 'a photo' has not one {}",
+        ),
+        ({"inception": {"front_ends": ["tf1", "tf1"]}}, "studies.digits.inception.front_ends: .* one is there twice"),
+        ({"inception": {"front_ends": ["clean"]}}, "studies.digits.inception.front_ends.0: .*'clean'"),
+        (
+            {"inception": {"front_ends": ["pytorch"], "reference": "edm_fid_reference"}},
+            "studies.digits.inception: front_ends: the moments of edm_fid_reference are of the front end tf1",
+        ),
+    ],
+)
+def test_a_fault_in_what_a_class_study_is_given_is_named(changes, message):
+    values = copy.deepcopy(MINIATURE)
+    values["studies"]["digits"].update(changes)
+    with pytest.raises(LetheError, match=message):
+        load_config(values)
+
+
 def test_a_missing_key_is_named():
     values = copy.deepcopy(MINIATURE)
     del values["studies"]["digits"]["targets"]
@@ -241,7 +266,7 @@ def test_a_missing_key_is_named():
         ("judged_by", "shape", r"studies\.shapes3\.judged_by: there is no study 'shape'; did you mean 'shapes'"),
         ("judged_by", "digits", r"studies\.shapes3\.judged_by: 'digits' is a study of kind class, not text"),
         ("judged_by", "shapes3", r"judged_by: shapes3 has no judges of its own; say shapes3"),
-        ("judged_by", None, r"studies\.shapes3: data: null, and no judged_by"),
+        ("judged_by", None, r"studies\.shapes3: judges: null, and no judged_by"),
         ("data", {"seed": 1}, r"studies\.shapes3: data: this study has those of shapes \(judged_by\); leave them out"),
         ("sampling.sampler", "pndm", r"sampling\.sampler: pndm cannot draw from stable_diffusion_3; say euler"),
         ("base.pipeline", "sd3", r"studies\.shapes3\.base\.pipeline: say stable_diffusion or stable_diffusion_3"),

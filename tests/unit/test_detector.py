@@ -19,7 +19,7 @@ from lethe.errors import LetheError
 from lethe.files import sha256_of
 from lethe.judges.detector import (
     OVERLAP,
-    SMALLEST_SCORE,
+    OWN,
     detections,
     intersection_over_union,
     load_detector,
@@ -255,7 +255,7 @@ def test_the_best_part_of_each_cell_and_the_best_box_of_each_place():
         for x, y, width, height, *scores in cells.T.tolist():
             corners = [2 * (x - width / 2), 2 * (y - height / 2), 2 * (x + width / 2), 2 * (y + height / 2)]
             box = [min(max(value, 0), limit) for value, limit in zip(corners, (64, 48, 64, 48), strict=True)]
-            if max(scores) >= SMALLEST_SCORE:
+            if max(scores) >= OWN.smallest_score:
                 boxes.append((max(scores), scores.index(max(scores)), box))
         kept = []
         for score, part, box in sorted(boxes, key=lambda entry: -entry[0]):
@@ -295,7 +295,7 @@ def test_images_of_other_sizes_are_padded_and_resized():
     padded = np.zeros((2, 3, 40, 40), np.uint8)
     padded[:, :, :24] = images
     resized = torchvision.transforms.functional.resize(torch.from_numpy(padded).float(), [16, 16], antialias=False)
-    np.testing.assert_allclose(square(images, 16), resized / 255, atol=1e-6)
+    np.testing.assert_allclose(square(images, 16), resized / 255, atol=1 / 255)  # rounded to bytes
     whole = np.random.default_rng(1).integers(0, 256, (2, 3, 16, 16), dtype=np.uint8)
     np.testing.assert_array_equal(square(whole, 16), whole.astype(np.float32) / 255)
 

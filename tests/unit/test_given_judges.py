@@ -133,7 +133,7 @@ def test_images_are_what_clips_own_processor_makes_of_them(clip, shape):
         made = processor.from_pretrained(clip)(images=[*images], return_tensors="pt")["pixel_values"]
         difference = (found - made).abs()
         assert difference.max() < 2.1 * level  # both roundings of a pixel can lie half-way
-        assert (difference > 1e-5).float().mean() < 0.01
+        assert (difference > 1e-5).float().mean() < 0.02
 
 
 def test_resizing_is_pillows():

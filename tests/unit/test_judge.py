@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torchvision
 from sklearn.metrics import accuracy_score
 
 from lethe.data import LabelledImages
@@ -16,7 +17,7 @@ from lethe.judge import classes as judge
 from lethe.judge.classes import examples, train_judge
 from lethe.judges.classifier import Classifier, load_classifier, look, predicted, save_classifier
 from lethe.judges.classifier_training import held_out_accuracy, train_classifier
-from lethe.judges.pictures import Examples, noise_like, shifted, softened
+from lethe.judges.pictures import Examples, flipped, noise_like, shifted, softened
 from lethe.settings.judge import JudgeSettings
 
 CPU = torch.device("cpu")
@@ -206,6 +207,68 @@ def test_softened_images_are_between_themselves_and_their_mean():
     grain = (soft - images - share[:, None, None, None] * direction).flatten(1).std(1)
     assert grain.max() < 0.2
     assert grain.mean() == pytest.approx(0.08, abs=0.02)
+
+
+# ------------------------------------------------------------------------------------------------------ photographs
+
+
+def test_photographs_move_by_up_to_four_pixels_and_are_mirrored():
+    image = torch.arange(36.0).reshape(1, 1, 6, 6) / 36
+    moved = shifted(image.repeat(4000, 1, 1, 1), torch.Generator().manual_seed(0), "edge", most=4)
+    places = {(down, right) for down in range(-4, 5) for right in range(-4, 5)}
+    expected = set()
+    for down, right in places:
+        rows, columns = ((torch.arange(6) + by).clamp(0, 5) for by in (down, right))
+        expected.add(image[0][:, rows][:, :, columns].numpy().tobytes())
+    seen = [one.numpy().tobytes() for one in moved]
+    assert set(seen) == expected
+    assert len(expected) == 81
+    mirrored = flipped(image.repeat(1000, 1, 1, 1), torch.Generator().manual_seed(0))
+    as_it_was = (mirrored == image).flatten(1).all(1)
+    assert 430 < as_it_was.sum() < 570
+    assert torch.equal(mirrored[~as_it_was][0], image[0].flip(-1))
+
+
+def test_the_residual_network_has_the_convolutions_of_a_resnet_18():
+    ours = Classifier(3, 64, 512, {"class": 10}, "resnet")
+    theirs = torchvision.models.resnet18(num_classes=11)
+
+    def of_convolutions(network: torch.nn.Module) -> list[tuple[int, ...]]:
+        weights = [module.weight.shape for module in network.modules() if isinstance(module, torch.nn.Conv2d)]
+        return sorted(tuple(shape) for shape in weights[1:])  # the first looks at 7x7 there, at 3x3 here
+
+    assert of_convolutions(ours) == of_convolutions(theirs)
+    images = torch.zeros(2, 3, 32, 32)
+    *inner, pooling, _, _, _ = ours.body
+    assert torch.nn.Sequential(*inner)(images).shape == (2, 512, 4, 4)
+    assert isinstance(pooling, torch.nn.AdaptiveAvgPool2d)
+    assert [part.shape[1] for part in ours(images)] == [512, 11]
+
+
+def squares(count: int, seed: int) -> LabelledImages:
+    """Photographs, so to say: a square of one of three colours somewhere, in grain."""
+    generator = np.random.default_rng(seed)
+    images, labels = generator.integers(0, 60, (count, 3, 16, 16)), np.arange(count) % 3
+    for image, label, (row, column) in zip(images, labels, generator.integers(2, 8, (count, 2)), strict=True):
+        image[label, row : row + 8, column : column + 8] += 190
+    return LabelledImages(images.astype(np.uint8), labels, ("red", "green", "blue"), "squares")
+
+
+def test_the_residual_network_learns_and_is_read_again(tmp_path):
+    settings = JudgeSettings(architecture="resnet", width=4, features=8, steps=50, batch=48, learning_rate=2e-2)
+    classifier, held_out = train_judge(squares(240, 0), settings, CPU), squares(90, 1)
+    accuracy = held_out_accuracy(classifier, examples(held_out), seed=0, device=CPU)["class"]
+    assert accuracy["real"] > 0.9
+    assert accuracy["noise_like"] > 0.8
+    save_classifier(tmp_path / "judge", classifier, {"judge": "j", "classes": []})
+    again, _ = load_classifier(tmp_path / "judge")
+    assert torch.equal(look(again, held_out.images, CPU)[1], look(classifier, held_out.images, CPU)[1])
+
+
+def test_nothing_new_is_said_of_the_small_one(classifier):
+    assert classifier.shape == {"channels": 1, "width": 8, "features": 16, "heads": [["class", 10]]}
+    assert "architecture" not in JudgeSettings().model_dump()
+    assert JudgeSettings(architecture="resnet").model_dump()["architecture"] == "resnet"
 
 
 # ----------------------------------------------------------------------------------------------------- the command

@@ -19,7 +19,7 @@ from lethe.judge import text
 from lethe.judges.alignment import WEIGHTS, load_alignment, look
 from lethe.judges.classifier import load_classifier
 from lethe.judges.classifier import look as look_at_attributes
-from lethe.judges.detector import SMALLEST_SCORE, load_detector
+from lethe.judges.detector import OWN, load_detector
 from lethe.measure.judged import read_judged
 from lethe.prompt_images import PromptImages
 from lethe.prompts import SETS, PromptRow, write_prompts
@@ -120,8 +120,8 @@ def test_each_image_is_judged_with_its_own_prompt_by_every_judge(folder, prompts
     assert [head for head, _ in record["heads"]] == list(HEADS)
     assert dict(record["heads"]) == {head: list(classes) for head, classes in HEADS.items()}
     assert (record["images"], record["fingerprint"]) == (made, "g")
-    assert record["smallest_score"] == SMALLEST_SCORE
-    assert (judged["detection_score"] >= SMALLEST_SCORE).all()
+    assert record["smallest_score"] == OWN.smallest_score
+    assert (judged["detection_score"] >= OWN.smallest_score).all()
 
 
 def test_the_measures_read_what_the_judges_wrote(folder, columns, tmp_path):

@@ -66,6 +66,7 @@ def outputs(seed: int) -> Arrays:
 
 def write(path: Path, arrays: Arrays, **changes: object) -> Path:
     made = {"judges": JUDGES, "parts": ["RING"], "heads": list(HEADS.items()), "smallest_score": 0.05, "named": NAMED}
+    made |= {"channels": "rgb", "cut": {}}
     made |= {"images": {"sampler": "PNDM", "settings": {"steps": 50}}}
     write_arrays(path, arrays, {name: value for name, value in (made | changes).items() if value is not None})
     return path

@@ -82,6 +82,7 @@ class Cell:
 
     def write(self, name: str, arrays: Arrays, **changes: object) -> Path:
         made = {"judges": JUDGES, "parts": PARTS, "heads": list(HEADS.items()), "smallest_score": 0.05}
+        made |= {"channels": "rgb", "cut": {}}
         made["images"] = {"sampler": "PNDM", "settings": {"steps": 50}}
         write_arrays(self.folder / name, arrays, made | changes)
         return self.folder / name

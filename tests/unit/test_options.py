@@ -24,6 +24,9 @@ from lethe.methods.method import KINDS, settings_of
 from lethe.settings.base import BaseSettings
 from lethe.settings.common import Settings
 from lethe.settings.concept import Concept
+from lethe.settings.given_text_judges import GivenAlignment, GivenDetector
+from lethe.settings.judge import TextJudgeSettings
+from lethe.settings.listed import ListedPrompts
 from lethe.settings.network import NetworkSettings
 from lethe.settings.options import add_options, as_options, from_options
 from lethe.settings.sampling import SamplingSettings
@@ -32,11 +35,21 @@ from lethe.settings.text_base import LatentBaseSettings
 MODULES = [
     importlib.import_module(f"lethe.settings.{info.name}") for info in pkgutil.iter_modules(lethe.settings.__path__)
 ]
+# What only a configuration has: no command is given it option by option.
+ONLY_CONFIGURED = (
+    Settings,
+    Concept,
+    LatentBaseSettings,
+    GivenAlignment,
+    GivenDetector,
+    ListedPrompts,
+    TextJudgeSettings,
+)
 OF_STAGES = {
     cls.__name__: cls
     for module in MODULES
     for _, cls in inspect.getmembers(module, inspect.isclass)
-    if issubclass(cls, Settings) and cls not in (Settings, Concept, LatentBaseSettings)
+    if issubclass(cls, Settings) and cls not in ONLY_CONFIGURED
 }
 OF_METHODS = {}
 for name in method_names():

@@ -58,7 +58,7 @@ def test_the_base_is_sampled_once_for_each_concept():
     base = list(plan.cells(["base"]))
     assert [plan.images_of(cell).folder for cell in base] == ["shapes/stripes/base/seed0", "shapes/van_gogh/base/seed0"]
     assert {plan.model_folder(cell) for cell in base} == {"results/miniature/shapes/base/model"}
-    assert {plan.base_cell(cell.target) for cell in plan.cells()} == set(base)
+    assert {plan.base_cell(cell) for cell in plan.cells()} == set(base)
 
 
 def test_a_setting_changes_the_fingerprints_of_what_follows_and_of_nothing_else():
@@ -228,3 +228,77 @@ def test_without_twins_a_table_reads_no_costs():
     plan = Plan(load_config(values)).classes
     assert plan.equal == ([], [], [])
     assert "rgd_equal" in plan.table1_rows
+
+
+def cifar10(**changes: Any) -> Plan:
+    """The study of digits as one of CIFAR-10 with the paper's judges; what it is given has no hash of its own here."""
+    given = {
+        "data": {"source": "cifar10", "file": "./config.yaml"},
+        "zero_shot": {"model": "./workflow"},
+        "inception": {"weights": "./Makefile", "reference": "./README.md"},
+    }
+    return plan_of(**given | changes)
+
+
+def test_what_a_class_study_is_given_goes_into_what_is_made_from_it(monkeypatch):
+    monkeypatch.chdir(Path(__file__).parents[2])
+    before = cifar10()
+    plan = before.studies["digits"]
+    assert plan.given_data.inputs == ("./config.yaml",)
+    assert [place.path for place in plan.given_judges.values()] == ["./workflow", "./Makefile"]
+    assert plan.given_reference.path == "./README.md"
+    every = {path for path in before.expected() if "/digits/" in path}
+    records = {path for path in every if path.endswith("records.csv")}
+    judged = {path for path in every if "judged" in path}
+    other = {"weights": "./LICENSE", "reference": "./README.md"}
+    learned_from_the_near = {path for path in every if "_nearest/" in path or "/sets/nearest/" in path}
+    stale = changed(before, cifar10(inception=other))
+    assert judged | records <= stale
+    assert stale <= judged | records | learned_from_the_near | {plan.similarity_file}
+    assert changed(before, cifar10(inception={"weights": "./Makefile", "reference": "./LICENSE"})) == records
+    fewer = {"weights": "./Makefile", "reference": "./README.md", "kernel_images": 50}
+    assert changed(before, cifar10(inception=fewer)) == records
+    assert changed(before, cifar10(data={"source": "cifar10", "file": "./LICENSE"})) == every
+
+
+def test_inception_looks_only_at_images_that_distances_need(monkeypatch):
+    monkeypatch.chdir(Path(__file__).parents[2])
+    plan = cifar10().studies["digits"]
+    assert "--distance-images 36 --target 3" in plan.judged(Cell("digits", "3", "rgd", "0")).options
+    of_all = plan.judged(Cell("digits", ANY, "base", "0")).options
+    assert "--distance-images 36" in of_all
+    assert "--target" not in of_all
+    assert "--keep-embeddings" in plan.judged_data().options
+    without = plan_of().studies["digits"]
+    assert without.judged(Cell("digits", "3", "rgd", "0")).options == "--device cpu"
+    assert without.judged_data().options == "--device cpu"
+
+
+def test_a_table_says_what_keeps_it_from_the_papers(monkeypatch):
+    monkeypatch.chdir(Path(__file__).parents[2])
+    assert plan_of().classes.table1_comparability == []
+    mark, *words = cifar10().classes.table1_comparability
+    assert mark == "--differs"
+    assert "the base is trained here, not EDM's checkpoint" in words
+    assert "CLIP or its sentences are not the paper's" in words
+    assert "FID is not to EDM's reference" in words
+    assert "100 images of the target, not 50,000" in words
+    assert "324 images of the other classes, not 50,000" in words
+    given = {
+        "base": {"given": "./README.md"},
+        "zero_shot": {"batch": 1000},
+        "inception": {"reference": "edm_fid_reference"},
+        "sampling": {**MINIATURE["studies"]["digits"]["sampling"], "forget_images": 50000, "retain_images": 5556},
+        "sets": {"retain_per_class": 50},
+        "variants": {
+            name: {**row, "targets": [0, 2, 5]} if name.endswith("_nearest") else row
+            for name, row in MINIATURE["studies"]["digits"]["variants"].items()
+            if name != "retrained"
+        },
+    }
+    monkeypatch.setitem(MINIATURE["artefacts"]["classes"], "samples", ["rgd"])
+    full = cifar10(**given).classes
+    assert full.table1_comparability == full.table3_comparability == ["--comparable"]
+    fewer = cifar10(**given, targets=[0, 2, 3, 5]).classes
+    assert fewer.table1_comparability == ["--differs", "4 targets (0, 2, 3, 5), not the paper's 10"]
+    assert fewer.table3_comparability == ["--comparable"]

@@ -329,7 +329,7 @@ def test_prompts_come_back_from_their_file(made, tmp_path):
     write_prompts(tmp_path / "prompts.csv", rows)
     assert read_prompts(tmp_path / "prompts.csv") == rows
     lines = (tmp_path / "prompts.csv").read_text(encoding="utf-8").splitlines()
-    assert lines[0] == "set,number,prompt,expects"
+    assert lines[0] == "set,number,prompt,expects,seed,guidance"
     assert len(lines) == len(rows) + 1
 
 
@@ -345,14 +345,16 @@ def lines(tmp_path: Path) -> list[str]:
     [
         (lambda lines: lines[1:], "its columns are not set, number, prompt, expects"),
         (lambda lines: [], "its columns are not"),
-        (lambda lines: [*lines[:3], "forget_trian,2,a b,{}"], "line 4: there is no set .* mean 'forget_train'"),
-        (lambda lines: [*lines[:3], "forget_train,2"], "line 4: it does not have 4 columns"),
-        (lambda lines: [*lines[:3], "forget_train,2,a b,{},c"], "line 4: it does not have 4 columns"),
-        (lambda lines: [*lines[:3], "forget_train,-2,a b,{}"], "line 4: number '-2' is not a count"),
-        (lambda lines: [*lines[:3], "forget_train,2,,{}"], "line 4: the prompt is empty"),
-        (lambda lines: [*lines[:3], "forget_train,2,a b,{"], "line 4: expects '{' is not JSON"),
-        (lambda lines: [*lines[:3], 'forget_train,2,a b,"{""a"": 1}"'], "line 4: expects .* is not an object of words"),
-        (lambda lines: [*lines[:3], "forget_train,2,a b,[]"], "line 4: expects '\\[\\]' is not an object"),
+        (lambda lines: [*lines[:3], "forget_trian,2,a b,{},,"], "line 4: there is no set .* mean 'forget_train'"),
+        (lambda lines: [*lines[:3], "forget_train,2"], "line 4: it does not have 6 columns"),
+        (lambda lines: [*lines[:3], "forget_train,2,a b,{},,,c"], "line 4: it does not have 6 columns"),
+        (lambda lines: [*lines[:3], "forget_train,-2,a b,{},,"], "line 4: number '-2' is not a count"),
+        (lambda lines: [*lines[:3], "forget_train,2,,{},,"], "line 4: the prompt is empty"),
+        (lambda lines: [*lines[:3], "forget_train,2,a b,{,,"], "line 4: expects '{' is not JSON"),
+        (lambda lines: [*lines[:3], 'forget_train,2,a b,"{""a"": 1}",,'], "line 4: expects .* not an object of words"),
+        (lambda lines: [*lines[:3], "forget_train,2,a b,[],,"], "line 4: expects '\\[\\]' is not an object"),
+        (lambda lines: [*lines[:3], "forget_train,2,a b,{},-1,"], "line 4: seed '-1' is not a whole number"),
+        (lambda lines: [*lines[:3], "forget_train,2,a b,{},,high"], "line 4: guidance 'high' is not a number"),
         (lambda lines: [*lines[:3], 'forget_train,2,"a b'], "unexpected end of data"),
         (lambda lines: lines[:2] + lines[3:], "the rows of forget_train are not numbered 0, 1, 2, ... \\(4 rows\\)"),
         (lambda lines: lines[:5] + lines[6:], "4 rows of forget_train, but 5 of retain_train"),

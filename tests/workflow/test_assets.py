@@ -4,6 +4,7 @@ for a manifest written anew."""
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -136,3 +137,17 @@ def test_a_renewed_catalogue_asks_for_the_new_file(checkout, server):
     subprocess.run(words, cwd=checkout.path, env=checkout.environment, check=True)
     checkout.run("reader")
     assert (checkout.path / "results/smoke/read.txt").read_bytes() == b"other bytes of it."
+
+
+def test_the_plan_of_a_run_counts_snakemakes_jobs(fresh):
+    words = [sys.executable, "-m", "lethe.costs", "--preset", "smoke"]
+    told = subprocess.run(words, cwd=fresh.path, env=fresh.environment, capture_output=True, text=True, check=True)
+    planned = fresh.planned()
+    assert f"jobs to run ({len(planned):,}):" in told.stdout
+    cards = len([job for job in planned if job.startswith("card: ")])
+    assert re.search(rf"^  card +{cards}$", told.stdout, re.MULTILINE)
+    # What runs a network is there as often as the plan says.
+    for rule, stage in (("sample", "sample"), ("training_images", "training images")):
+        told_by_rule = int(re.search(rf"^  {rule} +([\d,]+)$", told.stdout, re.MULTILINE)[1])
+        by_stage = re.findall(rf"^  {stage} +\w+ +([\d,]+) ", told.stdout, re.MULTILINE)
+        assert told_by_rule == sum(map(int, by_stage))

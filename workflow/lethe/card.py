@@ -19,6 +19,7 @@ from lethe.record import Record, read_records
 
 # What the bases that the workflow trains are made from.
 LICENCES = {
+    "cifar10": "trained by Lethe on CIFAR-10 (no licence is stated; Krizhevsky 2009)",
     "digits": "trained by Lethe on scikit-learn's digits (UCI, CC BY 4.0)",
     "shapes": "trained by Lethe on pictures that it draws itself (MIT, as Lethe)",
 }

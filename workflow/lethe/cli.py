@@ -12,12 +12,13 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
 from lethe.environment import allowed_threads
 from lethe.errors import LetheError
+from lethe.settings.precision import Precision
 
 
 def command(
@@ -76,6 +77,15 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto (a GPU when there is one), cpu, cuda or cuda:N [auto]")
 
 
+def add_precision(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--precision",
+        choices=get_args(Precision),
+        default="float32",
+        help="of the products inside the network; weights, gradients and the autoencoder are float32 [float32]",
+    )
+
+
 def add_state(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--state", type=Path, help="file to resume from after a kill; removed at the end")
     parser.add_argument(
@@ -105,5 +115,6 @@ def provenance(stage: str, settings: BaseModel, arguments: argparse.Namespace, *
         "fingerprint": arguments.fingerprint,
         "versions": {name: importlib.metadata.version(name) for name in packages},
         "threads": allowed_threads(),
+        **{name: value for name, value in vars(arguments).items() if name in ("precision", "checkpointing")},
         **more,
     }

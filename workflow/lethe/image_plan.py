@@ -58,8 +58,11 @@ def shard_rows(images: int, shard: int, shard_images: int) -> slice:
     return slice(shard * shard_images, (shard + 1) * shard_images)
 
 
-def rows_of(plan: ImagePlan, seeds: np.ndarray, conditions: np.ndarray) -> np.ndarray:
-    """Where the rows of ``plan`` are in a larger set; a row that is missing is an error."""
+def rows_of(plan: ImagePlan, seeds: np.ndarray, conditions: np.ndarray, unseeded: bool = False) -> np.ndarray:
+    """Where the rows of ``plan`` are in a larger set; a row that is missing is an error. Images drawn ``unseeded`` have
+    other seeds than the plan: of each condition the first are taken."""
+    if unseeded:
+        return _by_condition(plan, conditions)
     place = {pair: row for row, pair in enumerate(zip(seeds.tolist(), conditions.tolist(), strict=True))}
     try:
         wanted = zip(plan.seeds.tolist(), plan.conditions.tolist(), strict=True)
@@ -68,3 +71,16 @@ def rows_of(plan: ImagePlan, seeds: np.ndarray, conditions: np.ndarray) -> np.nd
         raise LetheError(
             f"the image set has no image of (seed, condition) {missing}", "sample the model again"
         ) from None
+
+
+def _by_condition(plan: ImagePlan, conditions: np.ndarray) -> np.ndarray:
+    rows = np.empty(len(plan.conditions), dtype=np.int64)
+    for condition in np.unique(plan.conditions):
+        wanted, there = (np.flatnonzero(one == condition) for one in (plan.conditions, conditions))
+        if len(there) < len(wanted):
+            raise LetheError(
+                f"the image set has {len(there)} images of condition {condition}, {len(wanted)} are measured",
+                "sample the model again",
+            )
+        rows[wanted] = there[: len(wanted)]
+    return rows

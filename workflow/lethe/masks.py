@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 
 def saliency(model: Denoiser, forget_batch: Callable[[int], Batch], batches: int, settings: Masked) -> list[Tensor]:
-    """SalUn's mask (Eq. 4): 1 for the ``mask_fraction`` of all weights with the largest |sum of gradients| of the
-    denoising loss over one pass of D_f, one ranking over the whole network, exactly int(fraction * P) ones.
+    """SalUn's mask (Eq. 4): true for the ``mask_fraction`` of all weights with the largest |sum of gradients| of the
+    denoising loss over one pass of D_f, one ranking over the whole network, exactly int(fraction * P) of them.
 
-    Returns one tensor for each trainable weight tensor. Memory: one gradient and one flat copy of it.
+    Returns one tensor of truth values for each trainable weight tensor, a byte each: as float32 the mask would take the
+    memory of another copy of the network through the whole training.
     """
     return _most_salient(denoise, model, forget_batch, batches, settings)
 
@@ -43,10 +44,10 @@ def _most_salient(
     for number in range(batches):
         batch = forget_batch(number)
         (loss(model, batch, settings) * len(batch.clean)).backward()  # a mean: a short batch counts for less
-    magnitudes = [weight.grad.abs() if weight.grad is not None else torch.zeros_like(weight) for weight in weights]
+    magnitudes = [weight.grad.abs_() if weight.grad is not None else torch.zeros_like(weight) for weight in weights]
     model.network.zero_grad(set_to_none=True)
     ranking = torch.cat([magnitude.flatten() for magnitude in magnitudes])
-    chosen = torch.zeros_like(ranking)
-    chosen[ranking.topk(int(settings.mask_fraction * len(ranking)), sorted=False).indices] = 1
+    chosen = torch.zeros_like(ranking, dtype=torch.bool)
+    chosen[ranking.topk(int(settings.mask_fraction * len(ranking)), sorted=False).indices] = True
     parts = chosen.split([magnitude.numel() for magnitude in magnitudes])
     return [part.view_as(magnitude) for part, magnitude in zip(parts, magnitudes, strict=True)]

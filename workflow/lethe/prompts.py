@@ -6,7 +6,8 @@ where the concept has ``others``, retain prompts are sentences drawn on their ow
 article stays "A" whatever follows, as in the paper's published files.
 
 A concept with an anchor has aligned anchor and target prompts besides, as DoCo and Concept Ablation learn from; one
-with other phrasings or with neighbours has prompts of these, of the words of test.
+with other phrasings or with neighbours has prompts of these, of the words of test. Prompts that somebody else has
+listed are taken as they stand.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ import argparse
 import csv
 import json
 import random
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from lethe.cli import command
 from lethe.errors import LetheError, nearest
 from lethe.files import write_rows
+from lethe.listed import listed_prompts
 from lethe.randomness import derived_seed
 from lethe.rewriting import target_prompt
 from lethe.settings.concept import LEAVABLE, SLOT, Concept, Vocabulary, load_concept
@@ -32,15 +35,20 @@ ANCHORED = ("anchor_train", "target_train")
 OUTSIDE = ("forget_outside", "retain_outside")
 NEIGHBOUR = "neighbour_"
 """What the sets of prompts of neighbours begin with; their names follow."""
+LISTED = "listed_"
+"""The same of sets that somebody else has listed: their prompts may repeat, and may be too long for a text encoder."""
 
 
 class PromptRow(NamedTuple):
-    """A row of a prompt file: the ``number`` of its pair in its ``set``, and what it says besides the concept."""
+    """A row of a prompt file: the ``number`` of its pair in its ``set``, and what it says besides the concept. ``seed``
+    and ``guidance`` are None where its images are drawn like all others."""
 
     set: str
     number: int
     prompt: str
     expects: dict[str, str]
+    seed: int | None = None
+    guidance: float | None = None
 
 
 class _Sentence(NamedTuple):
@@ -65,8 +73,23 @@ def prompt_rows(concept: Concept) -> list[PromptRow]:
     rows += [PromptRow(name, 0, prompt, {}) for name, prompt in zip(SETS[4:], concept.uniform, strict=True)]
     for name, prompts in _more_sets(concept):
         rows += [PromptRow(name, number, *prompt) for number, prompt in enumerate(prompts)]
+    for name, listed in concept.listed.items():
+        for number, (prompt, seed, guidance) in enumerate(listed_prompts(listed)):
+            rows.append(PromptRow(f"{LISTED}{name}", number, prompt, {}, seed, guidance))
     _check_no_repetition(rows)
     return rows
+
+
+def may_be_cut(rows: Iterable[PromptRow]) -> set[str]:
+    """The prompts that a text encoder may cut where they are too long: those of listed sets alone."""
+    rows = list(rows)
+    listed = {row.prompt for row in rows if row.set.startswith(LISTED)}
+    return listed - {row.prompt for row in rows if not row.set.startswith(LISTED)}
+
+
+def cut_by_set(rows: Iterable[PromptRow], cut: Collection[str]) -> dict[str, int]:
+    """How many prompts of each set are among those that were ``cut``."""
+    return dict(sorted(Counter(row.set for row in rows if row.prompt in cut).items()))
 
 
 _Prompts = list[tuple[str, dict[str, str]]]
@@ -144,6 +167,8 @@ def _sentence_at(vocabulary: Vocabulary, templates: tuple[str, ...], cell: int) 
 def _check_no_repetition(rows: Iterable[PromptRow]) -> None:
     seen: dict[tuple[str, str], int] = {}
     for row in rows:
+        if row.set.startswith(LISTED):
+            continue
         first = seen.setdefault((row.set, row.prompt), row.number)
         if first != row.number:
             raise LetheError(
@@ -185,7 +210,7 @@ def _row_of(line: dict[str, Any]) -> PromptRow:
     if None in line or None in line.values():
         raise ValueError(f"it does not have {len(PromptRow._fields)} columns")
     known = (*SETS, *ANCHORED, *OUTSIDE)
-    if line["set"] not in known and not line["set"].startswith(NEIGHBOUR):
+    if line["set"] not in known and not line["set"].startswith((NEIGHBOUR, LISTED)):
         raise ValueError(f"there is no set '{line['set']}'; {nearest(line['set'], known)}")
     if not line["number"].isdecimal():
         raise ValueError(f"number '{line['number']}' is not a count")
@@ -197,7 +222,14 @@ def _row_of(line: dict[str, Any]) -> PromptRow:
         raise ValueError(f"expects '{line['expects']}' is not JSON ({error})") from None
     if not isinstance(expects, dict) or not all(isinstance(words, str) for words in expects.values()):
         raise ValueError(f"expects '{line['expects']}' is not an object of words by dimension")
-    return PromptRow(line["set"], int(line["number"]), line["prompt"], expects)
+    if line["seed"] and not line["seed"].isdecimal():
+        raise ValueError(f"seed '{line['seed']}' is not a whole number")
+    seed = int(line["seed"]) if line["seed"] else None
+    try:
+        guidance = float(line["guidance"]) if line["guidance"] else None
+    except ValueError:
+        raise ValueError(f"guidance '{line['guidance']}' is not a number") from None
+    return PromptRow(line["set"], int(line["number"]), line["prompt"], expects, seed, guidance)
 
 
 def _check_sets(rows: list[PromptRow]) -> None:

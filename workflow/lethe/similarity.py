@@ -18,7 +18,7 @@ from lethe.settings.sets import SimilaritySettings
 
 # As many classes are called near, in the paper's Case 1 and its Figure 7.
 NEAR = 2
-CLIP = "CLIP's embeddings of the images, each of length 1"
+CLIP, CLIP_FEATURES = "CLIP", "embeddings of the images, each of length 1"
 COLUMNS = (
     *("class", "name", "other", "other_name", "cosine", "rank"),
     *("images", "other_images", "judge", "judge_sha256", "features", "fingerprint"),
@@ -122,7 +122,10 @@ def main(arguments: argparse.Namespace) -> None:
     names = tuple(made["classes"])
     features, (judge, sha256, words) = arrays["features"], (made[key] for key in ("judge", "judge_sha256", "features"))
     if "zero_shot_embeddings" in arrays:
-        features, (judge, sha256, words) = arrays["zero_shot_embeddings"], ("CLIP", made["zero_shot"]["sha256"], CLIP)
+        features, (judge, sha256, words) = (
+            arrays["zero_shot_embeddings"],
+            (CLIP, made["zero_shot"]["sha256"], CLIP_FEATURES),
+        )
     means, images = class_means(features, arrays["conditions"], len(names), settings.images_per_class)
     write_similarity(
         arguments.output, Similarity(names, cosines(means), images, judge, words), sha256, arguments.fingerprint

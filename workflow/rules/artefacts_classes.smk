@@ -30,12 +30,13 @@ rule table1:
     params:
         variants=plan.classes.plan.titled(plan.classes.table1_rows),
         study=plan.classes.shown.study,
+        comparable=plan.classes.table1_comparability,
         equal=plan.classes.equal.options,
     message:
         "table1: {output.markdown}"
     shell:
         "python -m lethe.artefacts table1 --records {input.records} --variants {params.variants:q}"
-        " --published {input.published} --study {params.study} {params.equal:q}"
+        " --published {input.published} --study {params.study} {params.comparable:q} {params.equal:q}"
         " --csv {output.csv} --markdown {output.markdown} --tex {output.tex} > {log} 2>&1"
 
 
@@ -237,12 +238,14 @@ if plan.classes.shown.table3:
             titles=plan.classes.table3_titles,
             retain_images=plan.classes.retain_images,
             study=plan.classes.shown.study,
+            comparable=plan.classes.table3_comparability,
         message:
             "table3: {output.markdown}"
         shell:
             "python -m lethe.artefacts table3 --records {input.records} --pairs {params.pairs} --titles {params.titles:q}"
             " --similarity {input.similarity} --retain-images {params.retain_images} --published {input.published}"
-            " --study {params.study} --csv {output.csv} --markdown {output.markdown} --tex {output.tex} > {log} 2>&1"
+            " --study {params.study} {params.comparable:q}"
+            " --csv {output.csv} --markdown {output.markdown} --tex {output.tex} > {log} 2>&1"
 
 
 if plan.classes.shown.figure6:

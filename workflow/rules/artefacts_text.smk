@@ -253,11 +253,12 @@ if plan.text.shown.figure4:
         params:
             variants=plan.text.plan.titled(plan.text.shown.figure4),
             target=plan.text.shown.content,
+            set=plan.text.counted_set,
         message:
             "figure: {output.png}"
         shell:
             "python -m lethe.artefacts figure4 --records {input.records} --variants {params.variants:q}"
-            " --target {params.target} --published {input.published}"
+            " --target {params.target} --set {params.set} --published {input.published}"
             " --pdf {output.pdf} --png {output.png} > {log} 2>&1"
 
     rule threshold:
@@ -287,9 +288,10 @@ if plan.text.shown.figure4:
             cells=[cell.name for cell in plan.text.detected_cells],
             titles=plan.text.plan.titled(plan.text.shown.figure4),
             threshold=plan.text.plan.study.measures.threshold,
+            set=plan.text.counted_set,
         message:
             "figure: {output.png}"
         shell:
             "python -m lethe.artefacts threshold_curve --cells {params.cells} --curves {input.curves}"
-            " --titles {params.titles:q} --threshold {params.threshold}"
+            " --titles {params.titles:q} --threshold {params.threshold} --set {params.set}"
             " --pdf {output.pdf} --png {output.png} > {log} 2>&1"

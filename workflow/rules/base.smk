@@ -13,7 +13,7 @@ rule base:
     benchmark:
         "results/{preset}/benchmarks/{study}/base.jsonl"
     wildcard_constraints:
-        study=plan.studies_of("class"),
+        study=plan.studies_of_family("edm", "trained"),
     conda:
         "../../envs/cpu.yaml"
     threads: compute.threads
@@ -51,6 +51,7 @@ rule given_base:
     input:
         code=lambda wildcards: plan.of(wildcards).base().code,
         given=ancient(lambda wildcards: [file for place in plan.of(wildcards).given_base for file in place.inputs]),
+        data=lambda wildcards: plan.of(wildcards).base_data,
     output:
         model_output("results/{preset}/{study}/base/model", "stable_diffusion"),
     log:
@@ -67,12 +68,20 @@ rule given_base:
         runtime=compute.minutes,
     params:
         family=lambda wildcards: plan.of(wildcards).family,
+        data=lambda wildcards, input: f"--data {input.data}" if input.get("data") else "",
         folder="results/{preset}/{study}/base/model",
         job=lambda wildcards: str(plan.of(wildcards).base()),
     message:
         "base: the model that is given for {wildcards.study}"
     shell:
-        "python -m lethe.base given_{params.family} --model {params.folder} {params.job} > {log} 2>&1"
+        "python -m lethe.base given_{params.family} {params.data} --model {params.folder} {params.job} > {log} 2>&1"
+
+
+use rule given_base as given_base_edm with:
+    output:
+        model_output("results/{preset}/{study}/base/model", "edm"),
+    wildcard_constraints:
+        study=plan.studies_of_family("edm", "given"),
 
 
 use rule given_base as given_base_stable_diffusion_3 with:

@@ -5,7 +5,7 @@ out."""
 rule data:
     input:
         code=lambda wildcards: plan.of(wildcards).data.code,
-        given=ancient(lambda wildcards: inputs_of(plan.of(wildcards).data_given)),
+        given=ancient(lambda wildcards: inputs_of(plan.of(wildcards).given_data)),
     output:
         train=ensure("results/{preset}/{study}/data/train.safetensors", non_empty=True),
         test=ensure("results/{preset}/{study}/data/test.safetensors", non_empty=True),
@@ -21,7 +21,7 @@ rule data:
         runtime=10,
     params:
         kind=lambda wildcards: plan.of(wildcards).kind,
-        given=lambda wildcards: option_of("file", plan.of(wildcards).data_given),
+        given=lambda wildcards: option_of("file", plan.of(wildcards).given_data),
         job=lambda wildcards: str(plan.of(wildcards).data),
     message:
         "data: images of {wildcards.study}"

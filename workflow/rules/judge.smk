@@ -1,5 +1,5 @@
-"""In: real images, and judges that are given. Out: the judges that are trained and their held-out accuracy, what all judges
-see in real and in generated images, and which classes are near to each other."""
+"""In: real images, and judges that are given. Out: the judges that are trained and their held-out accuracy, what all
+judges see in real and in generated images, and which classes are near to each other."""
 
 
 rule judge_train:
@@ -36,7 +36,7 @@ rule judge_data:
     input:
         code=lambda wildcards: plan.of(wildcards).judged_data().code,
         judge="results/{preset}/{study}/judge/judge.safetensors",
-        given=ancient(lambda wildcards: inputs_of(*plan.of(wildcards).judges_given.values())),
+        given=ancient(lambda wildcards: inputs_of(*plan.of(wildcards).given_judges.values())),
         images="results/{preset}/{study}/data/{split}.safetensors",
     output:
         judged=ensure("results/{preset}/{study}/data/judged_{split}.safetensors", non_empty=True),
@@ -55,7 +55,7 @@ rule judge_data:
         mem_mb=compute.memory_mb,
         runtime=compute.minutes,
     params:
-        given=lambda wildcards: " ".join(option_of(*item) for item in plan.of(wildcards).judges_given.items()),
+        given=lambda wildcards: " ".join(option_of(*item) for item in plan.of(wildcards).given_judges.items()),
         job=lambda wildcards: str(plan.of(wildcards).judged_data()),
     message:
         "judge: looking at the real {wildcards.split} images of {wildcards.study}"
@@ -94,7 +94,7 @@ rule judge_images:
     input:
         code=lambda wildcards: plan.of(wildcards).judged(plan.cell_of(wildcards)).code,
         judge="results/{preset}/{study}/judge/judge.safetensors",
-        given=ancient(lambda wildcards: inputs_of(*plan.of(wildcards).judges_given.values())),
+        given=ancient(lambda wildcards: inputs_of(*plan.of(wildcards).given_judges.values())),
         images=lambda wildcards: plan.of(wildcards).shards(plan.cell_of(wildcards)),
     output:
         judged=ensure("results/{preset}/{study}/{target}/{variant}/seed{seed}/judged.safetensors", non_empty=True),
@@ -112,7 +112,7 @@ rule judge_images:
         mem_mb=compute.memory_mb,
         runtime=compute.minutes,
     params:
-        given=lambda wildcards: " ".join(option_of(*item) for item in plan.of(wildcards).judges_given.items()),
+        given=lambda wildcards: " ".join(option_of(*item) for item in plan.of(wildcards).given_judges.items()),
         job=lambda wildcards: str(plan.of(wildcards).judged(plan.cell_of(wildcards))),
     message:
         "judge: {wildcards.study} {wildcards.target} {wildcards.variant}, seed {wildcards.seed}"
@@ -216,9 +216,8 @@ rule attributes:
 rule judge_images_text:
     input:
         code=lambda wildcards: plan.of(wildcards).judged(plan.cell_of(wildcards)).code,
-        alignment=lambda wildcards: f"{plan.of(wildcards).judges}/alignment/open_clip_model.safetensors",
-        detector=lambda wildcards: f"{plan.of(wildcards).judges}/detector.onnx",
-        attributes=lambda wildcards: f"{plan.of(wildcards).judges}/attributes.safetensors",
+        judges=lambda wildcards: plan.of(wildcards).trained_judge_files,
+        given=ancient(lambda wildcards: plan.of(wildcards).given_judge_inputs),
         prompts="results/{preset}/{study}/{target}/prompts.csv",
         images=lambda wildcards: plan.of(wildcards).shards(plan.cell_of(wildcards)),
     output:
@@ -237,11 +236,9 @@ rule judge_images_text:
         mem_mb=compute.memory_mb,
         runtime=compute.minutes,
     params:
-        alignment=subpath(input.alignment, parent=True),
         job=lambda wildcards: str(plan.of(wildcards).judged(plan.cell_of(wildcards))),
     message:
         "judge: {wildcards.study} {wildcards.target} {wildcards.variant}, seed {wildcards.seed}"
     shell:
-        "python -m lethe.judge text apply --alignment {params.alignment} --detector {input.detector}"
-        " --attributes {input.attributes} --prompts {input.prompts} --images {input.images} --output {output.judged}"
+        "python -m lethe.judge text apply --prompts {input.prompts} --images {input.images} --output {output.judged}"
         " {params.job} > {log} 2>&1"

@@ -8,7 +8,7 @@ rule measure:
         judged=lambda wildcards: plan.of(wildcards).judged_file(plan.cell_of(wildcards)),
         real="results/{preset}/{study}/data/judged_train.safetensors",
         held_out="results/{preset}/{study}/data/judged_test.safetensors",
-        reference=ancient(lambda wildcards: inputs_of(plan.of(wildcards).reference_given)),
+        reference=ancient(lambda wildcards: inputs_of(plan.of(wildcards).given_reference)),
     output:
         records=ensure("results/{preset}/{study}/{target}/{variant}/seed{seed}/records.csv", non_empty=True),
     log:
@@ -24,7 +24,7 @@ rule measure:
         mem_mb=lambda wildcards: compute.memory_mb if plan.of(wildcards).study.inception else 1000,
         runtime=lambda wildcards: compute.minutes if plan.of(wildcards).study.inception else 10,
     params:
-        reference=lambda wildcards: option_of("reference", plan.of(wildcards).reference_given),
+        reference=lambda wildcards: option_of("reference", plan.of(wildcards).given_reference),
         job=lambda wildcards: str(plan.of(wildcards).measure(plan.cell_of(wildcards))),
     message:
         "measure: {wildcards.study} {wildcards.target} {wildcards.variant}, seed {wildcards.seed}"
@@ -37,7 +37,9 @@ rule measure_text:
     input:
         code=lambda wildcards: plan.of(wildcards).measure(plan.cell_of(wildcards)).code,
         judged=lambda wildcards: plan.of(wildcards).judged_file(plan.cell_of(wildcards)),
-        base_judged=lambda wildcards: plan.of(wildcards).judged_file(plan.of(wildcards).base_cell(wildcards.target)),
+        base_judged=lambda wildcards: plan.of(wildcards).judged_file(
+            plan.of(wildcards).base_cell(plan.cell_of(wildcards))
+        ),
         prompts="results/{preset}/{study}/{target}/prompts.csv",
     output:
         records=ensure("results/{preset}/{study}/{target}/{variant}/seed{seed}/records.csv", non_empty=True),

@@ -35,6 +35,7 @@ rule sets:
 rule prompts:
     input:
         code=lambda wildcards: plan.of(wildcards).prompts(wildcards.target).code,
+        listed=ancient(lambda wildcards: plan.of(wildcards).listed_inputs(wildcards.target)),
     output:
         prompts=ensure("results/{preset}/{study}/{target}/prompts.csv", non_empty=True),
     log:

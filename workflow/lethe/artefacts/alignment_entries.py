@@ -13,6 +13,7 @@ from lethe.artefacts.text_rows import Cell, TextRecords, summary_of
 from lethe.artefacts.typeset import number
 from lethe.errors import LetheError, nearest
 from lethe.measures.summary import Summary
+from lethe.prompts import LISTED
 
 
 class Column(NamedTuple):
@@ -30,8 +31,14 @@ ALIGNMENT = (
     Column("retain_train", "AS", f"{SETS['retain_train']} ↑", "higher", "AS_train"),
     Column("retain_test", "AS", f"{SETS['retain_test']} ↑", "higher", "AS_test"),
 )
-SEEN = {name: Column("forget_test", name, f"{name} ↓", "lower") for name in ("detected", "recognised")}
+SEEN = {name: Column("forget_test", name, f"{name} ↓", "lower") for name in ("detected", "recognised", "CS")}
+SEEN["CER"] = Column("forget_test", "CER", "CER ↑", "higher")
 KEPT = Column("forget_test", "kept:all", "kept ↑", "higher")
+
+
+def set_title(prompts: str) -> str:
+    """A prompt set as tables call it: ``D_f,test``, or ``I2P`` of a listed one."""
+    return SETS.get(prompts) or prompts.removeprefix(LISTED).upper()
 
 
 class Row(NamedTuple):

@@ -125,9 +125,15 @@ def _notes(study: str, rows: Sequence[Row], targets: Sequence[Shown], comparable
         f"n: training seeds; ±: sample standard deviation (ddof {DDOF}) over them, none for one."
         + (f" Rows with one seed have intervals over prompts in the csv ({intervals})." if intervals else ""),
     ]
-    if records := [record for name in SEEN for record in by_column.get(SEEN[name], ())]:
+    if records := [record for name in ("detected", "recognised") for record in by_column.get(SEEN[name], ())]:
         looks = _distinct(f"{record.metric}: {record.features}" for record in records)
         notes.append(f"Share of the images of the prompts with the concept (D_f,test) that still show it; {looks}.")
+    if records := [record for name in ("CS", "CER") for record in by_column.get(SEEN[name], ())]:
+        looks = _distinct(f"{record.metric}: {record.features}" for record in records)
+        notes.append(
+            "No judge sees the concept in images; those of the prompts with it (D_f,test) are compared with names: "
+            f"{looks}."
+        )
     if KEPT in by_column:
         notes.append(
             "kept: share of the same images that show everything else that their prompt says. A model that shows "

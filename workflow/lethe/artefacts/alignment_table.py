@@ -248,5 +248,6 @@ def add_targets(parser: argparse.ArgumentParser, required: bool = True) -> None:
         nargs="+",
         default=[],
         metavar="TARGET=METRIC",
-        help="what says that a target is still there: detected, or recognised by the attribute judge [detected]",
+        help="what says that a target is still there: detected, recognised by the attribute judge, or its name: CS or "
+        "CER [detected]",
     )

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from lethe.artefacts.alignment_entries import set_title
 from lethe.artefacts.counted import Counted, counted, of_one_set
 from lethe.artefacts.naming import titles_of
 from lethe.artefacts.outputs import add_figure_outputs
@@ -15,6 +16,7 @@ from lethe.artefacts.published import Published, read_published
 from lethe.artefacts.style import GREY, ONE_COLUMN, colours_of, paper_style, save
 from lethe.artefacts.typeset import span_of
 from lethe.artefacts.wrapped import POINTS, Block, height_of, lines_of, width_of, words_of, write
+from lethe.prompts import LISTED
 from lethe.record import read_records
 
 if TYPE_CHECKING:
@@ -111,14 +113,19 @@ def _draw_legend(
     figure.legend(handles=handles, loc="upper center", ncols=_LEGEND_COLUMNS, borderaxespad=0.2, **look)
 
 
+def _readable_set(prompts: str) -> str:
+    return set_title(prompts) if prompts.startswith(LISTED) else prompts
+
+
 def notes_of(rows: Sequence[Counted], titles: Mapping[str, str], published: Mapping[str, Published]) -> list[str]:
     """The protocol, the parts that nothing was found of, and the paper's totals of the same methods."""
     every = [record for row in rows for record in row.records]
     seeds = [len({record.seed for record in row.records}) for row in rows]
     parts = [record for record in every if record.metric.startswith("count:")]
     notes = [
-        f"{every[0].target}, prompts {every[0].prompts}: {span_of([record.n for record in every])} images a model, "
-        f"{', '.join(sorted({record.features for record in parts}))}; totals in the legend, zero bars left out."
+        f"{every[0].target}, prompts {_readable_set(every[0].prompts)}: {span_of([record.n for record in every])} "
+        f"images a model, {', '.join(sorted({record.features for record in parts}))}; totals in the legend, zero bars "
+        "left out."
     ]
     if intervals := sorted({record.interval for record in parts if record.interval}):
         notes.append(f"Error bars: {'; '.join(intervals)}.")
@@ -130,7 +137,8 @@ def notes_of(rows: Sequence[Counted], titles: Mapping[str, str], published: Mapp
     totals = [f"{methods[method]} {paper.value:g}" for method, paper in published.items() if method in methods]
     if totals:
         task = next(iter(published.values())).task
-        notes.append(f"The paper's totals are of {task}, not of these prompts: {', '.join(totals)}.")
+        other = "" if every[0].prompts.startswith(LISTED) else ", not of these prompts"
+        notes.append(f"The paper's totals are of {task}{other}: {', '.join(totals)}.")
     return notes
 
 

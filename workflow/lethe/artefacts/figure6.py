@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lethe.artefacts.naming import CellName, cell_named, title_of, titles_of
 from lethe.artefacts.outputs import add_figure_outputs
-from lethe.artefacts.rows import check_judged_alike, of_one_study
+from lethe.artefacts.rows import RATES, check_judged_alike, distance_of, of_one_study
 from lethe.artefacts.style import GREY, TWO_COLUMNS, colours_of, over_white, paper_style, save
 from lethe.artefacts.wrapped import POINTS, Block, height_of, lines_of, words_of, write
 from lethe.errors import LetheError
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE = "Figure 6: distance and remaining accuracy over lambda and alpha"
-METRICS = ("UA", "RA", "FD")
-COLUMNS = ("variant", "title", "retain_weight", "truncation", "target", "seed", *METRICS, "is_forgotten")
-_PANELS = (("FD", "FD ↓"), ("RA", "RA ↑"))
+COLUMNS = ("variant", "title", "retain_weight", "truncation", "target", "seed")
 _MARKERS = ("v", "o", "^", "s", "D", "P")
 _HIGH, _NOTE_SIZE, _EDGE = 2.5, 6.0, 0.06
 # Inches above and below the panels: the legend, the names of the axis.
@@ -63,19 +61,20 @@ def point_named(word: str) -> Point:
         ) from None
 
 
-def measured(points: Sequence[Point], records: Iterable[Record], forgotten: float) -> list[Measured]:
-    """The three metrics of each point; it has forgotten where UA is ``forgotten`` at least."""
-    known = {(CellName(r.variant, r.target, str(r.seed)), r.metric): r for r in records if r.metric in METRICS}
-    for metric in METRICS:
+def measured(points: Sequence[Point], records: Sequence[Record], forgotten: float) -> list[Measured]:
+    """UA, RA and the distance of each point; it has forgotten where UA is ``forgotten`` at least."""
+    metrics = tuple(metric.name for metric in (*RATES, distance_of(records)))
+    known = {(CellName(r.variant, r.target, str(r.seed)), r.metric): r for r in records if r.metric in metrics}
+    for metric in metrics:
         check_judged_alike(metric, [record for (_, name), record in known.items() if name == metric])
     found = []
     for point in points:
-        for metric in METRICS:
+        for metric in metrics:
             if (point.cell, metric) not in known:
                 raise LetheError(
                     f"there is no record of {metric} for {'/'.join(point.cell)}", "measure that cell, or leave it out"
                 )
-        values = {metric: known[point.cell, metric].value for metric in METRICS}
+        values = {metric: known[point.cell, metric].value for metric in metrics}
         found.append(Measured(point, values, values["UA"] >= forgotten))
     return found
 
@@ -84,6 +83,7 @@ def draw(cells: Sequence[Measured], titles: Mapping[str, str], note: str) -> Fig
     """Two panels; groups of boxes by lambda, one box a method, a point for each cell with a marker for its alpha."""
     from matplotlib.figure import Figure
 
+    distance = distance_in(cells)
     variants = list(dict.fromkeys(cell.point.variant for cell in cells))
     weights = sorted({cell.point.retain_weight for cell in cells})
     markers = markers_of(cells)
@@ -94,7 +94,7 @@ def draw(cells: Sequence[Measured], titles: Mapping[str, str], note: str) -> Fig
     figure.subplots_adjust(left=0.075, right=0.99, top=1 - _TOP / high, bottom=1 - (_HIGH - _BOTTOM) / high, wspace=0.2)
     colours = colours_of(variants)
     width = 0.8 / len(variants)
-    for axes, (metric, label) in zip(panels, _PANELS, strict=True):
+    for axes, (metric, label) in zip(panels, ((distance, f"{distance} ↓"), ("RA", "RA ↑")), strict=True):
         for place, variant in enumerate(variants):
             for group, weight in enumerate(weights):
                 own = [c for c in cells if c.point.variant == variant and c.point.retain_weight == weight]
@@ -105,6 +105,12 @@ def draw(cells: Sequence[Measured], titles: Mapping[str, str], note: str) -> Fig
     _draw_legend(figure, variants, titles, colours, markers, not all(cell.is_forgotten for cell in cells))
     write(figure, Block(lines, _NOTE_SIZE, _EDGE, _HIGH, colour=GREY))
     return figure
+
+
+def distance_in(cells: Sequence[Measured]) -> str:
+    """The name of the metric that is no rate."""
+    (name,) = set(cells[0].values) - {metric.name for metric in RATES}
+    return name
 
 
 def markers_of(cells: Sequence[Measured]) -> dict[float, str]:
@@ -173,7 +179,7 @@ def _frame(axes: Axes, metric: str, label: str, weights: Sequence[float], cells:
     for edge in range(1, len(weights)):
         axes.axvline(edge - 0.5, color="#dddddd", linewidth=0.6, zorder=0)
     values = [cell.values[metric] for cell in cells]
-    if metric == "FD" and min(values) > 0 and max(values) > _LINEAR_UP_TO * min(values):
+    if metric != "RA" and min(values) > 0 and max(values) > _LINEAR_UP_TO * min(values):
         axes.set_yscale("log")
         subs = (1, 2, 5) if max(values) < 300 * min(values) else (1,)
         axes.yaxis.set_major_locator(LogLocator(subs=subs))
@@ -220,11 +226,14 @@ def note_of(cells: Sequence[Measured], study: str, forgotten: float) -> str:
             f"Boxes are of models that have forgotten (UA of {forgotten:g} at least). Hollow: {failed} of {len(cells)} "
             "models have not; what was hardly changed keeps a small distance and a high accuracy."
         )
+    measured_in = "FD is measured in the features of the study's own judge."
+    if distance_in(cells) != "FD":
+        measured_in = "FID is to the training images of the remaining classes."
     over = "α" + (", targets" if len(targets) > 1 else "") + (", seeds" if len(seeds) > 1 else "")  # noqa: RUF001
     return (
         f"{study}, target{'s' * (len(targets) > 1)} {', '.join(targets)}, training seed{'s' * (len(seeds) > 1)} "
         f"{', '.join(seeds)}. Box: quartiles over {over} (truncation of the forget loss); whiskers: extremes; thick "
-        f"line: median. {known} FD is measured in the features of the study's own judge. The paper's Figure 6 "
+        f"line: median. {known} {measured_in} The paper's Figure 6 "
         "(CIFAR-10) has no readable values to set beside these."
     )
 
@@ -256,7 +265,8 @@ def main(arguments: argparse.Namespace) -> None:
     with paper_style():
         figure = draw(cells, titles, note_of(cells, records[0].study, arguments.forgotten))
         save(figure, arguments.pdf, arguments.png)
-    write_rows(arguments.csv, COLUMNS, csv_rows(cells, titles))
+    columns = (*COLUMNS, *cells[0].values, "is_forgotten")
+    write_rows(arguments.csv, columns, csv_rows(cells, titles))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

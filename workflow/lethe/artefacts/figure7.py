@@ -13,7 +13,7 @@ from lethe.artefacts.outputs import add_figure_outputs
 from lethe.artefacts.style import GREY, ONE_COLUMN, paper_style, save
 from lethe.artefacts.typeset import span_of
 from lethe.artefacts.wrapped import POINTS, Block, height_of, lines_of, words_of, write
-from lethe.similarity import Similarity, read_similarity
+from lethe.similarity import CLIP, Similarity, read_similarity
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -74,9 +74,13 @@ def _draw_values(axes: Axes, similarity: Similarity, square: float) -> None:
             axes.add_patch(Rectangle(corner, 0.88, 0.88, fill=False, edgecolor=_FRAME, linewidth=1.1))
 
 
+def _whose(similarity: Similarity) -> str:
+    return "CLIP's image embeddings" if similarity.judge == CLIP else f"the judge's features ({similarity.judge})"
+
+
 def _note(similarity: Similarity) -> str:
     return (
-        f"Cosine of the class means of the judge's features ({similarity.judge}), not centred, over "
+        f"Cosine of the class means of {_whose(similarity)}, not centred, over "
         f"{span_of(similarity.images)} real training images a class. Framed: the two nearest classes of each row."
     )
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from lethe.artefacts import typeset
 from lethe.artefacts.naming import title_of, titles_of
 from lethe.artefacts.outputs import add_table_outputs
-from lethe.artefacts.rows import METRICS, Metric, Row, check_one_judge, of_one_study, row_of
+from lethe.artefacts.rows import Metric, Row, check_one_judge, metrics_of, of_one_study, row_of
 from lethe.artefacts.typeset import MINUS, NOTHING, Group, Table, Text, decimals_of, number
 from lethe.errors import LetheError
 from lethe.files import write_rows, write_text
@@ -43,7 +43,7 @@ def compare(first: Row, second: Row, confidence: float) -> list[Comparison]:
     """``first`` against ``second`` in every metric. The records must be of the same cells."""
     check_one_judge([first, second])
     comparisons = []
-    for metric in METRICS:
+    for metric in first.metrics:
         try:
             paired = compare_paired(
                 first.values(metric.name), second.values(metric.name), confidence, better=metric.better
@@ -76,7 +76,7 @@ def as_table(study: str, pairs: Sequence[Sequence[Comparison]], titles: Mapping[
         blocks=[[_cells(comparison, titles, len(units) == 1) for comparison in pair] for pair in pairs],
         notes=[
             "Difference: mean of the first minus the second; ↑ and ↓ say which direction is better, and a win is the "
-            "first's. FD and KD are distances in the judge's features.",
+            f"first's. {_distances(pairs[0][0].first)}",
             "Replicates are targets, each the mean over its seeds; with one target, its seeds. Interval: Student's t "
             "over the replicates. p: two-sided sign-flip test of the mean.",
             f"The smallest p that {smallest} replicate{'s' * (smallest > 1)} can give is {2.0 ** (1 - smallest):.2g}. "
@@ -84,6 +84,12 @@ def as_table(study: str, pairs: Sequence[Sequence[Comparison]], titles: Mapping[
         ],
         left=2,
     )
+
+
+def _distances(row: Row) -> str:
+    if "FD" in row.records:
+        return "FD and KD are distances in the judge's features."
+    return "FID and KID are to the training images of the remaining classes, where nothing else is said."
 
 
 def _cells(comparison: Comparison, titles: Mapping[str, str], one_unit: bool) -> list[Text]:
@@ -96,7 +102,7 @@ def _cells(comparison: Comparison, titles: Mapping[str, str], one_unit: bool) ->
     )
     return [
         Text(f"{titles[first.variant]} {MINUS} {titles[second.variant]}"),
-        Text(f"{metric.name} {metric.arrow}"),
+        Text(f"{metric.title} {metric.arrow}"),
         Text(number(paired.difference, digits)),
         Text(interval),
         Text("<0.001" if paired.p_value < 0.001 else number(paired.p_value, 3)),
@@ -116,9 +122,10 @@ def main(arguments: argparse.Namespace) -> None:
     if not 0 < arguments.confidence < 1:
         raise LetheError(f"--confidence {arguments.confidence}: not between 0 and 1", "give for example 0.95")
     records = of_one_study(read_records(arguments.records))
+    metrics = metrics_of(records)
     names = [pair_named(word) for word in arguments.pairs]
     variants = dict.fromkeys(name for pair in names for name in pair)
-    rows = {variant: row_of(records, variant, METRICS) for variant in variants}
+    rows = {variant: row_of(records, variant, metrics) for variant in variants}
     given = titles_of(arguments.titles, "--titles")
     titles = {variant: title_of(given, variant) if given else variant for variant in rows}
     pairs = [compare(rows[first], rows[second], arguments.confidence) for first, second in names]

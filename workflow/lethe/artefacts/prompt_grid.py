@@ -10,13 +10,14 @@ from typing import NamedTuple
 
 import matplotlib as mpl
 
+from lethe.artefacts.alignment_entries import set_title
 from lethe.artefacts.naming import cell_named, check_parallel, title_of, titles_of
 from lethe.artefacts.outputs import add_figure_outputs
 from lethe.artefacts.prompt_layout import Group, as_captions, as_rows
 from lethe.artefacts.prompt_rows import Choice, Model, check_one_shape, choice_named, read_models, shown_rows
 from lethe.artefacts.style import paper_style, save
 from lethe.errors import LetheError, nearest
-from lethe.prompts import PromptRow, read_prompts
+from lethe.prompts import LISTED, PromptRow, read_prompts
 
 TITLE = "images of prompts, model by model (Figures 1, 3, 5 and 8 to 11)"
 
@@ -61,6 +62,8 @@ def is_forget(name: str) -> bool:
 
 
 def heading_of(choice: Choice, names: Mapping[str, str]) -> str:
+    if choice.set.startswith(LISTED):
+        return f"{names[choice.target]}: {set_title(choice.set)} prompts"
     side, _, part = choice.set.partition("_")
     return f"{names[choice.target]}: $D_{side[0]}$ prompts ({part})"
 

@@ -3,6 +3,7 @@ the same seed."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,9 +14,10 @@ import numpy as np
 from lethe.artefacts.naming import CellName
 from lethe.errors import LetheError, nearest
 from lethe.files import read_provenance
-from lethe.prompts import PromptRow
+from lethe.prompts import LISTED, PromptRow
 
 _ARRAYS = ("images", "seeds", "rows")
+_LONGEST = 110  # letters of a listed prompt
 
 
 @dataclass
@@ -118,10 +120,15 @@ def shown_rows(choice: Choice, prompts: Sequence[PromptRow], models: Sequence[Mo
     # The middles of as many equal stretches.
     picked = [shared[(2 * index + 1) * len(shared) // (2 * choice.count)] for index in range(choice.count)]
     return [
-        Shown(prompts[row].prompt, seed, [model.image(row, seed) for model in models])
+        Shown(_readable(prompts[row]), seed, [model.image(row, seed) for model in models])
         for row in picked
         for seed in [min(seeds[row])]
     ]
+
+
+def _readable(row: PromptRow) -> str:
+    """A prompt as it is written beside its images: a listed one may be as long as a page, and is cut."""
+    return textwrap.shorten(row.prompt, _LONGEST, placeholder=" …") if row.set.startswith(LISTED) else row.prompt
 
 
 def check_one_shape(rows: Iterable[Shown]) -> None:

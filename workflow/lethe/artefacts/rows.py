@@ -18,24 +18,47 @@ DDOF = 1
 
 @dataclass(frozen=True)
 class Metric:
-    """A column of a table; ``published`` is the column of the paper's table that stands nearest to it."""
+    """A column of a table; ``published`` is the column of the paper's table that stands nearest to it, ``words`` what
+    is shown for the name."""
 
     name: str
     better: Literal["higher", "lower"]
     published: str | None
+    words: str = ""
+
+    @property
+    def title(self) -> str:
+        return self.words or self.name
 
     @property
     def arrow(self) -> str:
         return "↑" if self.better == "higher" else "↓"
 
 
-# Those of a class study, in the order of Table 1.
-METRICS = (
-    Metric("UA", "higher", "UA"),
-    Metric("RA", "higher", "RA"),
-    Metric("FD", "lower", "FID"),
-    Metric("KD", "lower", None),
-)
+RATES = (Metric("UA", "higher", "UA"), Metric("RA", "higher", "RA"))
+# Those of a class study, in the order of Table 1, where distances are in the features of its own judge.
+METRICS = (*RATES, Metric("FD", "lower", "FID"), Metric("KD", "lower", None))
+# To the training images of all classes, as RGD's code does: the best there is.
+_ALL_CLASSES = ("FID_reference", "FID_as_released")
+
+
+def metrics_of(records: Iterable[Record]) -> tuple[Metric, ...]:
+    """The columns of Table 1 for these records: distances are Inception's where Inception is a judge."""
+    there = {record.metric for record in records}
+    if "FID" not in there:
+        return METRICS
+    released = next(name for name in _ALL_CLASSES if name in there)
+    return (
+        *RATES,
+        Metric("FID", "lower", None),
+        Metric(released, "lower", "FID", "FID, all classes"),
+        Metric("KID", "lower", None),
+    )
+
+
+def distance_of(records: Iterable[Record]) -> Metric:
+    """The distance that figures show: to the training images of the remaining classes."""
+    return metrics_of(records)[len(RATES)]
 
 
 @dataclass(frozen=True)
@@ -45,6 +68,7 @@ class Row:
     variant: str
     method: str
     records: dict[str, dict[Cell, Record]]
+    metrics: tuple[Metric, ...]
 
     @property
     def cells(self) -> list[Cell]:
@@ -122,7 +146,7 @@ def row_of(records: Sequence[Record], variant: str, metrics: Sequence[Metric]) -
             raise LetheError(
                 f"no record of {metric} for {variant}, target {target}, seed {seed}", "measure that cell again"
             )
-    return Row(variant, methods[0], by_metric)
+    return Row(variant, methods[0], by_metric, tuple(metrics))
 
 
 def check_one_judge(rows: Iterable[Row]) -> None:

@@ -9,21 +9,32 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lethe.artefacts import equal_compute, typeset
+from lethe.artefacts import comparability, equal_compute, typeset
+from lethe.artefacts.comparability import Comparability
 from lethe.artefacts.equal_compute import EqualCompute
 from lethe.artefacts.naming import titles_of
 from lethe.artefacts.outputs import add_table_outputs
 from lethe.artefacts.published import Published, paper_cell, read_published
-from lethe.artefacts.rows import DDOF, METRICS, Metric, Row, check_one_judge, is_control, of_one_study, row_of
-from lethe.artefacts.typeset import NOTHING, Group, Table, Text, decimals_of, mean_and_std, number, span_of
+from lethe.artefacts.rows import (
+    DDOF,
+    RATES,
+    Metric,
+    Row,
+    check_one_judge,
+    is_control,
+    metrics_of,
+    of_one_study,
+    row_of,
+)
+from lethe.artefacts.table1_notes import REAL, notes_of
+from lethe.artefacts.typeset import NOTHING, Group, Table, Text, decimals_of, mean_and_std, number
 from lethe.errors import LetheError
 from lethe.files import write_rows, write_text
 from lethe.measures.summary import Summary, summarise
 from lethe.record import read_records
 
 TITLE = "Table 1: UA, RA and distances of each variant"
-REAL = "Real images"
-_RATES = ("UA", "RA")
+_CHECK = "FID_reference_check"
 COLUMNS = (
     *("study", "variant", "title", "method", "role", "metric", "better", "mean", "std", "ddof", "min", "max"),
     *("n_targets", "n_seeds", "n_cells", "targets", "images_min", "images_max", "judge", "judge_sha256", "features"),
@@ -60,27 +71,32 @@ def csv_rows(
     rows: Sequence[Row],
     titles: Mapping[str, str],
     published: Mapping[tuple[str, str], Published],
+    comparable: Comparability,
     equal: EqualCompute | None = None,
     equal_rows: Sequence[Row] = (),
 ) -> list[dict[str, Any]]:
     """One line for each variant and metric, then the real images' own, then those at equal compute; numbers in full
     precision."""
-    lines = _variant_lines(study, rows, titles, published)
+    lines = _variant_lines(study, rows, titles, published, comparable)
     if equal is not None:
         lines = [line | equal.csv_columns(line["variant"], False) for line in lines]
     lines += _real_lines(study, rows)
     if equal is not None:
-        more = _variant_lines(study, equal_rows, equal.titles(titles), {})
+        more = _variant_lines(study, equal_rows, equal.titles(titles), {}, comparable)
         lines += [line | equal.csv_columns(line["variant"], True) for line in more]
     return lines
 
 
 def _variant_lines(
-    study: str, rows: Sequence[Row], titles: Mapping[str, str], published: Mapping[tuple[str, str], Published]
+    study: str,
+    rows: Sequence[Row],
+    titles: Mapping[str, str],
+    published: Mapping[tuple[str, str], Published],
+    comparable: Comparability,
 ) -> list[dict[str, Any]]:
     lines = []
     for row in rows:
-        for metric in METRICS:
+        for metric in row.metrics:
             records = list(row.records[metric.name].values())
             paper = published.get((row.method, metric.published or ""))
             line = {
@@ -100,7 +116,7 @@ def _variant_lines(
                     "published_value": paper.value,
                     "published_std": paper.std,
                     "published_task": paper.task,
-                    "published_is_comparable": False,
+                    "published_is_comparable": comparable.is_given,
                 }
             lines.append(line | _summary_columns(study, metric, row.summary(metric.name), rows))
     return lines
@@ -108,7 +124,7 @@ def _variant_lines(
 
 def _real_lines(study: str, rows: Sequence[Row]) -> list[dict[str, Any]]:
     lines = []
-    for metric in METRICS:
+    for metric in rows[0].metrics:
         values, sizes = control_values(rows, metric.name)
         if values:
             line = {
@@ -147,39 +163,43 @@ def as_table(
     rows: Sequence[Row],
     titles: Mapping[str, str],
     published: Mapping[tuple[str, str], Published],
+    comparable: Comparability,
     equal: EqualCompute | None = None,
     equal_rows: Sequence[Row] = (),
+    check: float | None = None,
 ) -> Table:
-    controls = {metric.name: control_values(rows, metric.name) for metric in METRICS}
+    """``check`` is how far all training images are from the stored moments, where there are such."""
+    metrics = rows[0].metrics
+    controls = {metric.name: control_values(rows, metric.name) for metric in metrics}
     measured = [values for values, _ in controls.values() if values]
     real = [Text(REAL, italic=True), Text(str(len(measured[0])) if measured else NOTHING)]
     real += [Text(NOTHING)] if equal is not None else []
     real += [Text(_shown(summarise(values.values(), DDOF)) if values else NOTHING) for values, _ in controls.values()]
-    real += [Text(NOTHING)] * sum(metric.published is not None for metric in METRICS)
-    rates = sum(metric.name in _RATES for metric in METRICS)
+    real += [Text(NOTHING)] * sum(metric.published is not None for metric in metrics)
     blocks = [_block(rows, titles, published, equal), [real]]
     if equal is not None:
         heading = [Text(equal_compute.HEADING, bold=True), *[Text("")] * (len(real) - 1)]
         blocks.append([heading, *_block(equal_rows, equal.titles(titles), {}, equal)])
     return Table(
         caption=f"Unlearning one class of {study}: mean ± standard deviation over targets and seeds. "
-        "Beside it the RGD paper's Table 1, which is not comparable.",
+        f"{comparable.caption('Table 1')}",
         label=f"tab:table1-{study}",
         groups=[
             Group("", 2 if equal is None else 3),
-            Group(f"{study}: rates", rates),
-            Group("distances in the judge's features", len(METRICS) - rates),
-            Group("RGD paper: CIFAR-10, not comparable", 3),
+            Group(f"{study}: rates", len(RATES)),
+            Group(f"distances in {_whose(rows)} features", len(metrics) - len(RATES)),
+            Group(f"RGD paper: CIFAR-10{comparable.heading}", 3),
         ],
         columns=[
             "Method",
             "n",
             *([] if equal is None else [equal_compute.COLUMN]),
-            *(f"{metric.name} {metric.arrow}" for metric in METRICS),
-            *(f"{metric.published} {metric.arrow}" for metric in METRICS if metric.published),
+            *(f"{metric.title} {metric.arrow}" for metric in metrics),
+            *(f"{metric.published} {metric.arrow}" for metric in metrics if metric.published),
         ],
         blocks=blocks,
-        notes=_notes(study, rows, titles, controls) + ([] if equal is None else equal.notes(titles)),
+        notes=notes_of(study, rows, titles, controls, comparable, check)
+        + ([] if equal is None else equal.notes(titles)),
         fitted=equal is not None,
     )
 
@@ -192,15 +212,16 @@ def _block(
 ) -> list[list[Text]]:
     """Rows that are compared with each other: the best of them is bold."""
     contenders = _contenders(rows)
-    best = {metric.name: _best(contenders, metric) for metric in METRICS}
+    metrics = rows[0].metrics if rows else ()
+    best = {metric.name: _best(contenders, metric) for metric in metrics}
     block = []
     for row in rows:
         cells = [Text(titles[row.variant], italic=is_control(row)), Text(row.count)]
         cells += [equal.shown(row.variant)] if equal is not None else []
-        for metric in METRICS:
+        for metric in metrics:
             words = _shown(row.summary(metric.name))
             cells.append(Text(words, bold=row in contenders and words.split(" ")[0] == best[metric.name]))
-        block.append([*cells, *(paper_cell(published, row.method, metric) for metric in METRICS if metric.published)])
+        block.append([*cells, *(paper_cell(published, row.method, metric) for metric in metrics if metric.published)])
     return block
 
 
@@ -223,61 +244,21 @@ def _best(contenders: Sequence[Row], metric: Metric) -> str:
     return number(mean, decimals_of(mean))
 
 
-def _notes(
-    study: str,
-    rows: Sequence[Row],
-    titles: Mapping[str, str],
-    controls: Mapping[str, tuple[dict[str, float], list[int]]],
-) -> list[str]:
-    every = [record for row in rows for cells in row.records.values() for record in cells.values()]
-    judges = sorted({(record.judge, record.judge_sha256[:12]) for record in every})
-    features = sorted({record.features for record in every if record.features})
-    samplers = sorted({record.sampler for record in every})
-    images = ", ".join(
-        f"{metric.name} {span_of([r.n for row in rows for r in row.records[metric.name].values()])}"
-        for metric in METRICS
-    )
-    sizes = [size for _, counted in controls.values() for size in counted]
-    seeds = sorted({seed for row in rows if not is_control(row) for seed in row.seeds})
-    notes = [
-        f"n: targets × seeds. ±: sample standard deviation (ddof {DDOF}) over these cells; none for one.",  # noqa: RUF001
-        f"Judge: {'; '.join(f'{name}, sha256 {digest}' for name, digest in judges)}.",
-        f"FD, KD: Fréchet distance and unbiased kernel distance (may be negative) in the judge's features: "
-        f"{'; '.join(features)}.",
-        f"Images a cell: {images}. Sampler: {'; '.join(samplers)}.",
-    ]
-    if seeds:
-        notes.append(f"Training seeds of the methods: {', '.join(map(str, seeds))}.")
-    if sizes:
-        notes.append(
-            f"{REAL}: the distance of {span_of(sizes)} real held-out images to the same reference, one value a target; "
-            "smaller sets have larger FD, so it is no lower bound for FD."
-        )
-    most = max(len(row.targets) for row in rows)
-    notes += [
-        f"{titles[row.variant]}: {len(row.targets)} of {most} targets only ({', '.join(row.targets)}); not compared."
-        for row in rows
-        if len(row.targets) < most
-    ]
-    notes += [
-        "Italic: controls. Bold: best mean among the unlearning methods, whatever its uncertainty; the columns belong "
-        "together, since what forgets little keeps much.",
-        f"The paper's values are CIFAR-10 with Inception FID: not comparable with those of {study}. Their ± is over "
-        "ten classes, its ddof not stated.",
-    ]
-    return notes
+def _whose(rows: Sequence[Row]) -> str:
+    return "Inception's" if "FID" in rows[0].records else "the judge's"
 
 
 def main(arguments: argparse.Namespace) -> None:
     titles = titles_of(arguments.variants, "--variants")
     records = of_one_study(read_records(arguments.records), arguments.study)
-    rows = [row_of(records, variant, METRICS) for variant in titles]
+    metrics = metrics_of(records)
+    rows = [row_of(records, variant, metrics) for variant in titles]
     equal = equal_compute.from_options(arguments, titles)
-    equal_rows = [row_of(records, variant, METRICS) for variant in equal.variants.values()] if equal else []
+    equal_rows = [row_of(records, variant, metrics) for variant in equal.variants.values()] if equal else []
     check_one_judge([*rows, *equal_rows])
     published = read_published(arguments.published, "table1")
-    shown = arguments.study, rows, titles, published, equal, equal_rows
-    table = as_table(*shown)
+    shown = arguments.study, rows, titles, published, comparability.from_options(arguments), equal, equal_rows
+    table = as_table(*shown, max((record.value for record in records if record.metric == _CHECK), default=None))
     write_rows(arguments.csv, COLUMNS, csv_rows(*shown))
     write_text(arguments.markdown, typeset.as_markdown(table))
     write_text(arguments.tex, typeset.as_latex(table))
@@ -290,5 +271,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--published", type=Path, required=True, metavar="CSV", help="the paper's values")
     parser.add_argument("--study", required=True, help="the study whose records are shown")
+    comparability.add_options(parser)
     equal_compute.add_options(parser)
     add_table_outputs(parser)

@@ -9,21 +9,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lethe.artefacts import typeset
+from lethe.artefacts import comparability, typeset
+from lethe.artefacts.comparability import Comparability
 from lethe.artefacts.naming import title_of, titles_of
 from lethe.artefacts.outputs import add_table_outputs
 from lethe.artefacts.paired import pair_named
 from lethe.artefacts.published import Published, paper_cell, read_published
-from lethe.artefacts.rows import DDOF, METRICS, Row, check_one_judge, of_one_study, row_of
+from lethe.artefacts.rows import DDOF, RATES, Metric, Row, check_one_judge, metrics_of, of_one_study, row_of
 from lethe.artefacts.typeset import MINUS, NOTHING, Group, Table, Text, decimals_of, mean_and_std, number
 from lethe.errors import LetheError
 from lethe.files import write_rows, write_text
 from lethe.measures.summary import Paired, compare_paired
-from lethe.record import read_records
-from lethe.similarity import Similarity, read_similarity
+from lethe.record import Record, read_records
+from lethe.similarity import CLIP, Similarity, read_similarity
 
 TITLE = "Table 3: D_r of the two nearest classes against balanced D_r"
-SHOWN = tuple(metric for metric in METRICS if metric.published)
 COLUMNS = (
     *("study", "method", "title", "retain_set", "variant", "metric", "better", "value", "std", "ddof"),
     *("confidence", "low", "high", "p_value", "n_targets", "n_seeds", "n_cells", "targets", "judge", "judge_sha256"),
@@ -55,6 +55,11 @@ class Compared(NamedTuple):
     difference: dict[str, Paired]
 
 
+def shown_of(metrics: Sequence[Metric]) -> tuple[Metric, ...]:
+    """Table 1's columns without the kernel distance, which the paper has not."""
+    return tuple(metric for metric in metrics if metric.name not in ("KD", "KID"))
+
+
 def compare(nearest: Row, balanced: Row, confidence: float) -> Compared:
     """LetheError where the rows are of two methods, or share no cell."""
     if nearest.method != balanced.method:
@@ -77,18 +82,23 @@ def compare(nearest: Row, balanced: Row, confidence: float) -> Compared:
         metric.name: compare_paired(
             rows[1].values(metric.name), rows[0].values(metric.name), confidence, better=metric.better
         )
-        for metric in SHOWN
+        for metric in nearest.metrics
     }
     return Compared(*rows, difference)
 
 
 def csv_rows(
-    study: str, compared: Sequence[Compared], titles: Mapping[str, str], paper: Sequence[PaperValues], confidence: float
+    study: str,
+    compared: Sequence[Compared],
+    titles: Mapping[str, str],
+    paper: Sequence[PaperValues],
+    confidence: float,
+    comparable: Comparability,
 ) -> list[dict[str, Any]]:
     """For each method and metric both cases and their difference, in full precision."""
     lines = []
     for pair in compared:
-        for metric in SHOWN:
+        for metric in pair.balanced.metrics:
             judged = next(iter(pair.balanced.records[metric.name].values()))
             common = {
                 "study": study,
@@ -104,9 +114,9 @@ def csv_rows(
                 "judge_sha256": judged.judge_sha256,
                 "features": judged.features,
                 "published_metric": metric.published,
-                "published_is_comparable": False,
+                "published_is_comparable": comparable.is_given,
             }
-            published = [values.get((pair.balanced.method, metric.published)) for values in paper]
+            published = [values.get((pair.balanced.method, metric.published or "")) for values in paper]
             for case, row, value in zip(CASES, pair[:2], published, strict=True):
                 line = common | {"retain_set": case.strategy, "variant": row.variant}
                 summary = row.summary(metric.name)
@@ -132,19 +142,25 @@ def as_table(
     titles: Mapping[str, str],
     paper: Sequence[PaperValues],
     notes: Sequence[str],
+    comparable: Comparability,
 ) -> Table:
+    metrics = compared[0].balanced.metrics
+    beside = [metric for metric in metrics if metric.published]
     return Table(
         caption=f"Unlearning one class of {study} with a retain set of the two classes nearest to it, and with a "
-        "balanced one of the same size: mean ± standard deviation. Beside it the RGD paper's Table 3, which is not "
-        "comparable.",
+        f"balanced one of the same size: mean ± standard deviation. {comparable.caption('Table 3')}",
         label=f"tab:table3-{study}",
-        groups=[Group("", 3), Group(study, len(SHOWN)), Group("RGD paper: CIFAR-10, not comparable", len(SHOWN))],
+        groups=[
+            Group("", 3),
+            Group(study, len(metrics)),
+            Group(f"RGD paper: CIFAR-10{comparable.heading}", len(beside)),
+        ],
         columns=[
             "Method",
             "Retain set",
             "n",
-            *(f"{metric.name} {metric.arrow}" for metric in SHOWN),
-            *(f"{metric.published} {metric.arrow}" for metric in SHOWN),
+            *(f"{metric.title} {metric.arrow}" for metric in metrics),
+            *(f"{metric.published} {metric.arrow}" for metric in beside),
         ],
         blocks=[_block(pair, titles[pair.balanced.variant], paper) for pair in compared],
         notes=notes,
@@ -154,17 +170,19 @@ def as_table(
 
 
 def _block(pair: Compared, title: str, paper: Sequence[PaperValues]) -> list[list[Text]]:
+    metrics = pair.balanced.metrics
+    beside = [metric for metric in metrics if metric.published]
     lines = []
     for place, (case, row) in enumerate(zip(CASES, pair[:2], strict=True)):
         cells = [Text(title), Text(case.words), Text(row.count)]
-        for metric in SHOWN:
+        for metric in metrics:
             summary = row.summary(metric.name)
             cells.append(Text(mean_and_std(summary.mean, summary.std, decimals_of(summary.mean))))
-        lines.append([*cells, *(paper_cell(paper[place], row.method, metric) for metric in SHOWN)])
+        lines.append([*cells, *(paper_cell(paper[place], row.method, metric) for metric in beside)])
     cells = [Text(title), Text(DIFFERENCE, italic=True), Text(_replicates(pair))]
-    cells += [Text(_with_interval(pair.difference[metric.name])) for metric in SHOWN]
-    for metric in SHOWN:
-        value = _published_difference([values.get((pair.balanced.method, metric.published)) for values in paper])
+    cells += [Text(_with_interval(pair.difference[metric.name])) for metric in metrics]
+    for metric in beside:
+        value = _published_difference([values.get((pair.balanced.method, metric.published or "")) for values in paper])
         cells.append(Text(NOTHING if value is None else number(value, decimals_of(value))))
     return [*lines, cells]
 
@@ -183,28 +201,50 @@ def _with_interval(found: Paired) -> str:
 
 
 def notes_of(
-    study: str, compared: Sequence[Compared], similarity: Similarity, retain_images: int, confidence: float
+    study: str,
+    compared: Sequence[Compared],
+    similarity: Similarity,
+    retain_images: int,
+    confidence: float,
+    comparable: Comparability,
 ) -> list[str]:
     rows = [row for pair in compared for row in pair[:2]]
     every = [record for row in rows for cells in row.records.values() for record in cells.values()]
     near = {target: similarity.near(int(target)) for row in rows for target in row.targets}
     pairs = ", ".join(f"{similarity.names[int(t)]}: {_named(similarity, labels)}" for t, labels in near.items())
-    judge, digest = next(iter({(record.judge, record.judge_sha256[:12]) for record in every}))
+    whose = "CLIP's mean embeddings" if similarity.judge == CLIP else "the judge's mean features"
+    distance = compared[0].balanced.metrics[len(RATES)]
     smallest = min(found.n for pair in compared for found in pair.difference.values())
     return [
-        f"D_r has {retain_images} images in either case. The two classes nearest to each target, by the cosine of the "
-        f"judge's mean features of real images (Figure 7): {pairs}.",
+        f"D_r has {retain_images} images in either case. The two classes nearest to each target, by the cosine of "
+        f"{whose} of real images (Figure 7): {pairs}.",
         f"n: targets × seeds. ±: sample standard deviation (ddof {DDOF}) over these cells; none for one.",  # noqa: RUF001
         f"Difference: mean over targets (each the mean of its seeds; with one target, over seeds) with its "
         f"{100 * confidence:g} % interval, Student's t over so few. The smallest p that a sign-flip test of {smallest} "
         f"could give is {2.0 ** (1 - smallest):.2g}; p-values are in the csv.",
-        f"Judge: {judge}, sha256 {digest}. FD: Fréchet distance in its features: "
-        f"{'; '.join(sorted({record.features for record in every if record.features}))}.",
-        "FD and RA say something only where the target is forgotten (UA).",
-        f"The paper's values are of plane, bird and dog of CIFAR-10 with Inception FID: not comparable with those of "
-        f"{study}. Its ± is over three classes, its ddof not stated; its differences carry no interval. Its balanced "
+        _judges_note(every, distance.name, compared[0].balanced.metrics),
+        f"{distance.name} and RA say something only where the target is forgotten (UA).",
+        comparable.note(
+            study,
+            "The paper's values are of plane, bird and dog of CIFAR-10 with Inception FID: not comparable with those "
+            f"of {study}.",
+        )
+        + " Its ± is over three classes, its ddof not stated; its differences carry no interval. Its balanced "
         "case reads otherwise than its Table 1 of the same methods; with which settings is not stated.",
     ]
+
+
+def _judges_note(every: Sequence[Record], distance: str, metrics: Sequence[Metric]) -> str:
+    features = "; ".join(sorted({record.features for record in every if record.features}))
+    judges = "; ".join(
+        f"{name}, sha256 {digest}" for name, digest in sorted({(r.judge, r.judge_sha256[:12]) for r in every})
+    )
+    if distance == "FD":
+        return f"Judge: {judges}. FD: Fréchet distance in its features: {features}."
+    return (
+        f"Judges: {judges}. FID: Fréchet distance in {features}, to the training images of the remaining classes; "
+        f"{metrics[-1].title}: to those of all classes, as the paper's code measures it."
+    )
 
 
 def _named(similarity: Similarity, labels: Sequence[int]) -> str:
@@ -214,18 +254,21 @@ def _named(similarity: Similarity, labels: Sequence[int]) -> str:
 def main(arguments: argparse.Namespace) -> None:
     records = of_one_study(read_records(arguments.records), arguments.study)
     titles = titles_of(arguments.titles, "--titles")
+    metrics = shown_of(metrics_of(records))
     compared = []
     for nearest, balanced in map(pair_named, arguments.pairs):
         title_of(titles, balanced)
-        rows = [row_of(records, variant, SHOWN) for variant in (nearest, balanced)]
+        rows = [row_of(records, variant, metrics) for variant in (nearest, balanced)]
         compared.append(compare(*rows, arguments.confidence))
     check_one_judge([row for pair in compared for row in pair[:2]])
     paper = [read_published(arguments.published, "table3", case.task) for case in CASES]
-    notes = notes_of(
-        arguments.study, compared, read_similarity(arguments.similarity), arguments.retain_images, arguments.confidence
+    comparable = comparability.from_options(arguments)
+    similarity = read_similarity(arguments.similarity)
+    notes = notes_of(arguments.study, compared, similarity, arguments.retain_images, arguments.confidence, comparable)
+    table = as_table(arguments.study, compared, titles, paper, notes, comparable)
+    write_rows(
+        arguments.csv, COLUMNS, csv_rows(arguments.study, compared, titles, paper, arguments.confidence, comparable)
     )
-    table = as_table(arguments.study, compared, titles, paper, notes)
-    write_rows(arguments.csv, COLUMNS, csv_rows(arguments.study, compared, titles, paper, arguments.confidence))
     write_text(arguments.markdown, typeset.as_markdown(table))
     write_text(arguments.tex, typeset.as_latex(table))
 
@@ -247,4 +290,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--confidence", type=float, default=0.95, help="confidence of the intervals [0.95]")
     parser.add_argument("--published", type=Path, required=True, metavar="CSV", help="the paper's values")
     parser.add_argument("--study", required=True, help="the study whose records are shown")
+    comparability.add_options(parser)
     add_table_outputs(parser)

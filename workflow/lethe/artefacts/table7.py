@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lethe.artefacts import typeset
-from lethe.artefacts.alignment_entries import ALIGNMENT, KEPT, SETS, Column
+from lethe.artefacts.alignment_entries import ALIGNMENT, KEPT, Column, set_title
 from lethe.artefacts.counted import Counted, counted, of_one_set
 from lethe.artefacts.naming import titles_of
 from lethe.artefacts.outputs import add_table_outputs
@@ -29,11 +29,10 @@ COLUMNS = (
     *("mean", "std", "ddof", "low", "high", "interval", "n_seeds", "images", "judge", "judge_sha256", "features"),
     *("published_artefact", "published_task", "published_value", "published_is_comparable"),
 )
-_MEASURED = (*ALIGNMENT, KEPT)
 
 
 class Row(NamedTuple):
-    """A variant: its detections, and its other numbers by column."""
+    """A variant: its detections, and its other numbers by column; none of one that no row has."""
 
     title: str
     method: str
@@ -46,12 +45,15 @@ Paper = Mapping[tuple[str, str], Published]
 """The paper's values by (method, metric)."""
 
 
-def rows_of(records: Sequence[Record], titles: Mapping[str, str], target: str) -> list[Row]:
+def rows_of(records: Sequence[Record], titles: Mapping[str, str], target: str, prompts: str) -> list[Row]:
+    """``prompts`` is the set whose images' detections are counted."""
     by_name = TextRecords(records)
-    found = counted(of_one_set(records, target, KEPT.prompts), titles)
+    found = counted(of_one_set(records, target, prompts), titles)
+    has_kept = any(by_name.cell(name, target, KEPT.prompts, KEPT.metric) for name in titles)
+    measured = (*ALIGNMENT, KEPT) if has_kept else ALIGNMENT
     rows = []
     for own in found:
-        cells = {column: by_name.cell(own.variant, target, column.prompts, column.metric) for column in _MEASURED}
+        cells = {column: by_name.cell(own.variant, target, column.prompts, column.metric) for column in measured}
         for column in ALIGNMENT:
             if not cells[column]:
                 raise LetheError(
@@ -60,7 +62,7 @@ def rows_of(records: Sequence[Record], titles: Mapping[str, str], target: str) -
                 )
         method = by_name.method(own.variant)
         rows.append(Row(titles[own.variant], method, by_name.is_control(own.variant), own, cells))
-    for column in _MEASURED:
+    for column in measured:
         check_judged_alike(column.metric, [record for row in rows for record in row.cells[column].values()])
     return rows
 
@@ -82,12 +84,13 @@ def short(parts: Sequence[str]) -> list[str]:
 
 
 def as_table(study: str, target: str, rows: Sequence[Row], paper: Paper, comparable: bool) -> Table:
-    own, theirs = list(rows[0].found.parts), parts_of(paper)
+    own, theirs, images = list(rows[0].found.parts), parts_of(paper), set_title(rows[0].found.records[0].prompts)
+    kept = [KEPT] if KEPT in rows[0].cells else []
     words = "RGD paper, nudity" + ("" if comparable else ", not comparable")
     groups = [
         Group("", 2),
-        Group(f"{target}: detections by part, {SETS[KEPT.prompts]} ↓", len(own) + 1),
-        Group(SETS[KEPT.prompts], 1),
+        Group(f"{target}: detections by part, {images} ↓", len(own) + 1),
+        *(Group(set_title(column.prompts), 1) for column in kept),
         Group(f"{target}: AS", len(ALIGNMENT)),
         Group(f"{words}: detections by part ↓", len(theirs)),
         Group("RGD paper: AS", len(ALIGNMENT)),
@@ -97,7 +100,7 @@ def as_table(study: str, target: str, rows: Sequence[Row], paper: Paper, compara
         caption=f"Unlearning a flow model: detections and alignment ({study}). Beside it Table 7 of the RGD paper.",
         label=f"tab:{ARTEFACT}-{study}",
         groups=groups,
-        columns=["Method", "n", *short(own), "all", KEPT.title, *alignment, *short(theirs), *alignment],
+        columns=["Method", "n", *short(own), "all", *(c.title for c in kept), *alignment, *short(theirs), *alignment],
         blocks=[[_line(row, theirs, paper) for row in rows]],
         notes=_notes(study, rows, comparable),
         fitted=True,
@@ -111,7 +114,7 @@ def _line(row: Row, theirs: Sequence[str], paper: Paper) -> list[Text]:
         Text(row.title, italic=row.is_control),
         Text(str(len(row.cells[ALIGNMENT[0]]))),
         *(Text(f"{count.value:.4g}") for count in (*row.found.parts.values(), row.found.total)),
-        _measured(row.cells[KEPT]),
+        *([_measured(row.cells[KEPT])] if KEPT in row.cells else []),
         *(_measured(row.cells[column]) for column in ALIGNMENT),
         *(Text(NOTHING if value is None else f"{value.value:g}") for value in published),
         *(Text(NOTHING if value is None else number(value.value, 3)) for value in aligned),
@@ -127,16 +130,17 @@ def _measured(cell: Cell) -> Text:
 
 def _notes(study: str, rows: Sequence[Row], comparable: bool) -> list[str]:
     aligned = [record for row in rows for column in ALIGNMENT for record in row.cells[column].values()]
-    kept = [record for row in rows for record in row.cells[KEPT].values()]
+    kept = [record for row in rows for record in row.cells.get(KEPT, {}).values()]
     found = [record for row in rows for record in row.found.records]
     by_part = [record for record in found if record.metric.startswith(COUNT)]
-    images = {SETS[record.prompts]: record.n for record in (*aligned, *found)}
+    images = {set_title(record.prompts): record.n for record in (*aligned, *found)}
     judges = dict.fromkeys(f"{record.judge}, sha256 {record.judge_sha256[:12]}" for record in (*aligned, *found, *kept))
     return [
         f"Detections: how many the detector finds ({', '.join(sorted({record.features for record in by_part}))}) in "
-        f"images of the prompts with the concept that no method has seen ({SETS[KEPT.prompts]}); means over seeds.",
-        "kept: share of the same images that show everything else that their prompt says. AS: mean cosine of image and "
-        "prompt, on the prompts without the concept.",
+        f"images of the prompts with the concept that no method has seen ({set_title(found[0].prompts)}); means over "
+        "seeds.",
+        f"{'kept: share of the images that show everything else that their prompt says. ' if kept else ''}AS: mean "
+        "cosine of image and prompt, on the prompts without the concept.",
         f"n: training seeds; ±: sample standard deviation (ddof {DDOF}) over them, none for one. Rows with one seed "
         "have intervals over prompts in the csv.",
         f"Images a cell: {', '.join(f'{name} {span_of([count])}' for name, count in images.items())}. Sampler: "
@@ -149,7 +153,7 @@ def _notes(study: str, rows: Sequence[Row], comparable: bool) -> list[str]:
 
 
 def csv_rows(study: str, target: str, rows: Sequence[Row], paper: Paper, comparable: bool) -> list[dict[str, Any]]:
-    """One line for each number that was measured or published; a part of ours and one of the paper's share none."""
+    """One line for each number that was measured or published; they share it where both count the same part."""
     lines = []
     for row in rows:
         common = {
@@ -164,7 +168,7 @@ def csv_rows(study: str, target: str, rows: Sequence[Row], paper: Paper, compara
         for record in row.found.records:
             counts.setdefault(record.metric, {})[record.seed] = record
         measured = [
-            *((KEPT.prompts, metric, "lower", None, cell) for metric, cell in counts.items()),
+            *((row.found.records[0].prompts, metric, "lower", metric, cell) for metric, cell in counts.items()),
             *((c.prompts, c.metric, c.better, c.published, cell) for c, cell in row.cells.items() if cell),
         ]
         for prompts, metric, better, published, cell in measured:
@@ -172,7 +176,7 @@ def csv_rows(study: str, target: str, rows: Sequence[Row], paper: Paper, compara
             lines.append(line | _paper(paper.get((row.method, published or "")), comparable))
         for part in parts_of(paper):
             value = paper.get((row.method, f"{COUNT}{part}"))
-            if value is not None:
+            if value is not None and part not in row.found.parts:
                 line = {**common, "metric": f"{COUNT}{part}", "better": "lower"}
                 lines.append(line | _paper(value, comparable))
     return lines
@@ -208,7 +212,7 @@ def main(arguments: argparse.Namespace) -> None:
     titles = titles_of(arguments.variants, "--variants")
     ((target, title),) = titles_of([arguments.target], "--target").items()
     records = of_one_study(read_records(arguments.records), arguments.study)
-    rows = rows_of([record for record in records if record.target == target], titles, target)
+    rows = rows_of([record for record in records if record.target == target], titles, target, arguments.set)
     paper = read_published(arguments.published, ARTEFACT)
     if not paper:
         raise LetheError(f"{arguments.published}: has no values of {ARTEFACT}", "restore the file")
@@ -226,6 +230,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--variants", nargs="+", required=True, metavar="NAME=TITLE", help="the rows, in this order, and their titles"
     )
     parser.add_argument("--target", required=True, metavar="NAME=TITLE", help="the target, and its title")
+    parser.add_argument("--set", default="forget_test", help="the prompt set whose images are counted [forget_test]")
     parser.add_argument("--published", type=Path, required=True, metavar="CSV", help="the paper's values")
     parser.add_argument(
         "--comparable", action="store_true", help="the study is the paper's own: do not say that it is not comparable"

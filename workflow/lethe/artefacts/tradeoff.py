@@ -11,7 +11,7 @@ from typing import Any
 from lethe.artefacts.estimates import Estimate, estimate
 from lethe.artefacts.naming import titles_of
 from lethe.artefacts.outputs import add_figure_outputs
-from lethe.artefacts.rows import Metric, Row, check_one_judge, is_control, of_one_study, row_of
+from lethe.artefacts.rows import RATES, Row, check_one_judge, distance_of, is_control, of_one_study, row_of
 from lethe.artefacts.style import paper_style, save
 from lethe.artefacts.tradeoff_panel import Mark, Panel, draw
 from lethe.files import write_rows
@@ -22,15 +22,13 @@ COLUMNS = (
     *("variant", "title", "role", "study", "panel", "is_front", "target", "seed", "forgotten", "forgotten_low"),
     *("forgotten_high", "forgotten_interval", "retained", "retained_low", "retained_high", "retained_interval"),
 )
-_FORGOTTEN = Metric("UA", "higher", "UA")
-_RETAINED = {
-    Metric("RA", "higher", "RA"): "RA: other classes still drawn",
-    Metric("FD", "lower", "FID"): "FD of the other classes (axis turned)",
-}
 
 
 def panels_of(rows: Sequence[Row], confidence: float) -> list[Panel]:
-    """RA and FD against UA."""
+    """RA and the distance against UA."""
+    _, *retained = rows[0].metrics
+    labels = {metric: f"{metric.name} of the other classes (axis turned)" for metric in retained}
+    labels[RATES[1]] = "RA: other classes still drawn"
     images = max(record.n for row in rows for record in row.records["UA"].values())
     return [
         Panel(
@@ -42,7 +40,7 @@ def panels_of(rows: Sequence[Row], confidence: float) -> list[Panel]:
             marks=[_mark(row, metric.name, confidence) for row in rows],
             is_share=metric.name == "RA",
         )
-        for metric, label in _RETAINED.items()
+        for metric, label in labels.items()
     ]
 
 
@@ -95,7 +93,7 @@ def write(arguments: argparse.Namespace, panels: Sequence[Panel], titles: Mappin
 def main(arguments: argparse.Namespace) -> None:
     titles = titles_of(arguments.variants, "--variants")
     records: list[Record] = of_one_study(read_records(arguments.records), arguments.study)
-    rows = [row_of(records, variant, [_FORGOTTEN, *_RETAINED]) for variant in titles]
+    rows = [row_of(records, variant, [*RATES, distance_of(records)]) for variant in titles]
     check_one_judge(rows)
     write(arguments, panels_of(rows, arguments.confidence), titles)
 

@@ -23,6 +23,11 @@ _RETAINED = {
     ALIGNMENT[1]: "AS on prompts without the concept",
     KEPT: "kept: rest of the sentence is right",
 }
+_FORGOTTEN = {
+    **{name: f"1 {MINUS} {name}: images of its prompts that do not show it" for name in ("detected", "recognised")},
+    "CS": f"1 {MINUS} CS: images of its prompts, far from its name",
+    "CER": "CER: images of its prompts not nearer to its name than to the anchor's",
+}
 
 
 def panels_of(
@@ -40,16 +45,19 @@ def panels_of(
                     "measure its cells again",
                 )
             if x and y:
-                values = {cell: (1 - x[cell].value, y[cell].value) for cell in x}
-                forgotten, retained = estimate(x, confidence).one_minus, estimate(y, confidence)
+                there = seen.better == "lower"  # the metric says how much of it is there, not how much is gone
+                values = {cell: (1 - x[cell].value if there else x[cell].value, y[cell].value) for cell in x}
+                found, retained = estimate(x, confidence), estimate(y, confidence)
+                forgotten = found.one_minus if there else found
                 marks.append(Mark(variant, records.is_control(variant), forgotten, retained, values))
                 sizes += [record.n for record in x.values()]
         measured = [r for name in titles for r in _cells(records, name, target, column).values()]
         check_judged_alike(f"{column.metric} of {target}", measured)
         if marks:
-            words = f"1 {MINUS} {seen.metric}: images of its prompts that do not show it"
             name = "AS" if column.metric == "AS" else "kept"
-            panels.append(Panel(f"{title}: {name}", words, label, column.better, 1 / max(sizes), marks))
+            panels.append(
+                Panel(f"{title}: {name}", _FORGOTTEN[seen.metric], label, column.better, 1 / max(sizes), marks)
+            )
     return panels
 
 

@@ -32,6 +32,7 @@ class Asset(Settings):
     licence: str = Field(min_length=1, description="Under which terms it may be used.")
     used_by: str = Field(min_length=1, description="What needs it.")
     gated: bool = Field(False, description="Its terms must be accepted with its publisher, and a token given.")
+    roughly: int | None = Field(None, ge=1, description="Bytes in all, about, where not all sizes are known.")
 
     @model_validator(mode="after")
     def _files_have_places_of_their_own(self) -> Asset:
@@ -42,9 +43,10 @@ class Asset(Settings):
         return self
 
     @property
-    def size(self) -> int:
-        """Bytes of all files whose size is known."""
-        return sum(file.size or 0 for file in self.files)
+    def size(self) -> int | None:
+        """Bytes in all: exactly where the files' sizes are known, else about; None where nothing is known."""
+        sizes = [file.size for file in self.files]
+        return self.roughly if None in sizes else sum(sizes)
 
     @property
     def is_folder(self) -> bool:

@@ -20,7 +20,7 @@ from typing import Any
 from tqdm import tqdm
 
 from lethe.assets.catalogue import AssetFile
-from lethe.assets.hub import Redirections, authorise, gate_message, on_hub
+from lethe.assets.hub import HUB, Redirections, authorise, gate_message, on_hub, page_of
 from lethe.assets.space import check_space
 from lethe.errors import LetheError
 from lethe.files import temporary_beside
@@ -43,19 +43,19 @@ class PassingError(Exception):
         self.wait = wait
 
 
-def download(file: AssetFile, place: Path, page: str | None, resumable: bool, first_wait: float = 1.0) -> str:
+def download(file: AssetFile, place: Path, gated: bool, resumable: bool, first_wait: float = 1.0) -> str:
     """Bring ``file`` to ``place``; its sha256.
 
-    ``page`` is the page of its publisher where its terms are accepted, None for what is not gated. ``resumable``: an
-    earlier run's part is gone on with; else it is thrown away, since nothing could tell at the end whether the two
-    belong together. ``first_wait`` seconds lie between the first two tries, twice as many between the next two.
+    ``gated``: the user's token of the hub is sent. ``resumable``: an earlier run's part is gone on with; else it is
+    thrown away, since nothing could tell at the end whether the two belong together. ``first_wait`` seconds lie between
+    the first two tries, twice as many between the next two.
     """
     part = temporary_beside(place)
     part.parent.mkdir(parents=True, exist_ok=True)
     if not resumable:
         part.unlink(missing_ok=True)
     with tqdm(total=file.size, unit="B", unit_scale=True, desc=file.path, disable=None) as bar:
-        transfer = _Transfer(file, part, page, bar)
+        transfer = _Transfer(file, part, gated, bar)
         fruitless, reached = 0, _size(part)
         while True:
             try:
@@ -85,8 +85,8 @@ def download(file: AssetFile, place: Path, page: str | None, resumable: bool, fi
 class _Transfer:
     """The tries of one download: the file's part, its hash so far, and what the server said of it."""
 
-    def __init__(self, file: AssetFile, part: Path, page: str | None, bar: Any) -> None:
-        self.file, self.part, self.page, self.bar = file, part, page, bar
+    def __init__(self, file: AssetFile, part: Path, gated: bool, bar: Any) -> None:
+        self.file, self.part, self.gated, self.bar = file, part, gated, bar
         self.digest, self.hashed = hashlib.sha256(), 0
         self.version: str | None = None  # the server's name for these bytes, of an earlier try
         self.announced: str | None = None  # the sha256 that the hub announces
@@ -146,7 +146,7 @@ class _Transfer:
             request.add_header("Range", f"bytes={have}-")
             if self.version and not self.version.startswith("W/"):
                 request.add_header("If-Range", self.version)
-        if self.page is not None:
+        if self.gated:
             authorise(request)
         redirections = Redirections()
         try:
@@ -189,9 +189,9 @@ class _Transfer:
         if code in _PASSING:
             return PassingError(f"the server answers {code} {error.reason}", _seconds(error.headers.get("Retry-After")))
         if code in (401, 403):
-            if self.page is not None:
-                return LetheError(f"{url}: the server answers {code} {error.reason}", gate_message(self.page))
             remedy = "see in a browser whether its publisher asks for anything, or get it by hand"
+            if url.startswith(f"{HUB}/"):
+                remedy = gate_message(page_of(url)) + ("" if self.gated else "; and mark it as gated in the catalogue")
             return LetheError(f"{url}: the server answers {code} {error.reason}", remedy)
         return LetheError(
             f"{url}: the server answers {code} {error.reason}",

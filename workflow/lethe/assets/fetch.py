@@ -13,7 +13,6 @@ from pathlib import Path
 
 from lethe.assets.catalogue import Asset, AssetFile
 from lethe.assets.download import download
-from lethe.assets.hub import page_of
 from lethe.assets.manifest import recorded, write_manifest
 from lethe.assets.places import MANIFEST
 from lethe.assets.space import check_space, readable
@@ -56,8 +55,8 @@ def _fetch(name: str, asset: Asset, settings: AssetSettings, folder: Path, first
                     f"{place}: missing or wrong, not in a mirror, and assets.offline forbids the network",
                     f"get {file.url} where there is a network and put it there",
                 )
-            page = page_of(file.url) if asset.gated else None
-            sum_ = download(file, place, page, file.sha256 is not None or asset.revision is not None, first_wait)
+            resumable = file.sha256 is not None or asset.revision is not None
+            sum_ = download(file, place, asset.gated, resumable, first_wait)
             print(f"{name}: {file.path} downloaded, {readable(place.stat().st_size)}, sha256 {sum_}")
         found[file.path] = place.stat().st_size, sum_
     write_manifest(folder, name, asset, found)
@@ -107,4 +106,6 @@ def _alone(folder: Path, name: str) -> Iterator[None]:
         except BlockingIOError:
             print(f"{name}: another process fetches it; waiting", flush=True)
             fcntl.flock(stream, fcntl.LOCK_EX)
+        except OSError as error:  # some file systems of clusters know no locks
+            print(f"{name}: {folder} cannot be locked ({error.strerror}); let no other process fetch it now")
         yield

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,11 +84,6 @@ def _obstacle(name: str, asset: Asset, file: AssetFile, settings: AssetSettings)
             return None
     if settings.offline:
         return "assets.offline is true" + (f", and {settings.mirror} has it not" if settings.mirror else "")
-    if asset.gated and _token() is None:
+    if asset.gated and hub.token() is None:
         return f"it is gated: {hub.gate_message(hub.page_of(file.url))}"
     return None
-
-
-@functools.cache
-def _token() -> str | None:
-    return hub.token()

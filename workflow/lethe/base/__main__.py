@@ -10,6 +10,7 @@ if __name__ == "__main__":
         __doc__,
         {
             "edm": "lethe.base.classes",
+            "given_edm": "lethe.base.given_edm",
             "stable_diffusion": "lethe.base.stable_diffusion",
             "stable_diffusion_3": "lethe.base.stable_diffusion3",
             "given_stable_diffusion": "lethe.base.given_stable_diffusion",

@@ -99,8 +99,9 @@ def _loaded(folder: Path, kind: Any, weights: Weights, **how: Any) -> Any:
             **how,
         )
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError, json.JSONDecodeError) as error:
+        fault = " ".join(str(error).split())[:300]
         raise LetheError(
-            f"{folder}: not a readable {kind.__name__} ({error})", "fetch it again, or give another"
+            f"{folder}: not a readable {kind.__name__} ({fault})", "fetch it again, or give another"
         ) from error
     for what, fault in (("missing_keys", "lacks"), ("unexpected_keys", "has no place for")):
         for name in sorted(found[what]):

@@ -7,24 +7,36 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, Tag, ValidationError, model_validator
 
 from lethe.config.shown import study_named
 from lethe.config.shown_classes import ClassArtefacts
 from lethe.config.shown_doco import DoCoArtefacts
 from lethe.config.shown_laboratory import LaboratoryArtefacts
 from lethe.config.shown_text import TextArtefacts
-from lethe.config.studies import BASES, ClassStudy, Name, Study, TextStudy
+from lethe.config.studies import BASES, CLASS_BASES, ClassStudy, Name, Study, TextStudy
 from lethe.errors import LetheError, nearest
 from lethe.models import PIPELINES
 from lethe.settings.assets import AssetSettings
 from lethe.settings.common import Settings
+from lethe.settings.precision import Precision
 
 
 class Compute(Settings):
-    """Where and with how much the jobs run: nothing here is science."""
+    """Where, with how much and in which numbers the jobs run: nothing here is science."""
 
     device: str = Field("auto", description="auto (a GPU where there is one), cpu, cuda or cuda:N.")
+    precision: Precision = Field(
+        "float32",
+        description="Numbers in which the networks of text studies are run, in training and sampling: float32, or "
+        "bfloat16 for the products inside them (half the memory of what a backward pass keeps, and several times as "
+        "fast on a GPU); weights, gradients and the autoencoder stay float32. Networks of classes run in float32.",
+    )
+    checkpointing: bool = Field(
+        False,
+        description="In unlearning of text studies, keep only part of what the backward pass needs and work out the "
+        "rest again: several times less memory, a third more time, the same result.",
+    )
     threads: int = Field(1, ge=1, description="CPU threads of a job that runs a network.")
     memory_mb: int = Field(2000, ge=1, description="Memory that a job that runs a network asks of a cluster.")
     minutes: int = Field(60, ge=1, description="Longest time of a job, asked of a cluster.")
@@ -62,6 +74,9 @@ class Config(Settings):
                     raise ValueError(
                         f"studies.{name}.judged_by: {study.judged_by} has no judges of its own; say {judging.judged_by}"
                     )
+        for name, study in self.studies.items():
+            if isinstance(study, TextStudy):
+                study.check_judges(f"studies.{name}", self.studies[study.judged_by or name].judges)
         return self
 
     @model_validator(mode="after")
@@ -100,11 +115,14 @@ def _fault(fault: Any) -> str:
 
 
 _STUDIES = {"class": ClassStudy, "text": TextStudy}
+_BASES = CLASS_BASES | BASES
 
 
 def _is_tag(depth: int, part: Any) -> bool:
-    """Whether pydantic told classes apart by a part of a fault's place: studies.NAME.KIND.base.PIPELINE."""
-    return (depth == 2 and part in _STUDIES) or (depth == 4 and part in BASES)
+    """Whether pydantic told classes apart by a part of a fault's place: studies.NAME.KIND.base.PIPELINE, or
+    studies.NAME.text.judges.NAME.given."""
+    tags = {2: _STUDIES, 4: _BASES, 5: ("trained", "given")}
+    return part in tags.get(depth, ())
 
 
 def _fields_at(model: type[Settings], place: tuple[Any, ...]) -> list[str]:
@@ -115,9 +133,17 @@ def _fields_at(model: type[Settings], place: tuple[Any, ...]) -> list[str]:
         return _fields_at(_STUDIES[place[2]], place[3:])
     annotation = model.model_fields[place[0]].annotation
     rest = place[1:]
-    if rest and rest[0] in BASES:
-        annotation, rest = BASES[rest[0]], rest[1:]
+    if rest and (member := _tagged(annotation, rest[0])) is not None:
+        annotation, rest = member, rest[1:]
     if getattr(annotation, "__origin__", None) is dict:
         annotation, rest = annotation.__args__[1], rest[1:]
     options = [part for part in getattr(annotation, "__args__", (annotation,)) if part is not type(None)]
     return _fields_at(options[0], rest)
+
+
+def _tagged(union: Any, tag: Any) -> type[Settings] | None:
+    """The member of a union that has this tag; None where it is none."""
+    for member in getattr(union, "__args__", ()):
+        if any(isinstance(mark, Tag) and mark.tag == tag for mark in getattr(member, "__metadata__", ())):
+            return member.__origin__
+    return None

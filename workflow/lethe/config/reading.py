@@ -25,11 +25,12 @@ def read_preset(names: Sequence[str]) -> Config:
     --configfile."""
     values: dict[str, Any] = {}
     for name in names:
-        _lay_over(values, _values(_file_of(name)))
+        _lay_over(values, _values(preset_file(name)))
     return load_config(values)
 
 
-def _file_of(name: str) -> Path:
+def preset_file(name: str) -> Path:
+    """Where a preset lies that is given by its name, or by its file."""
     if name == "miniature":
         return _TOP / "config.yaml"
     if "/" in name or name.endswith((".yaml", ".yml", ".json")):

@@ -17,10 +17,15 @@ def study_named(studies: Mapping[str, Study], place: str, name: str, kind: Kind)
     return studies[name]
 
 
-def check_rows(study: Study, name: str, place: str, rows: Mapping[str, Iterable[str]]) -> None:
+def check_rows(study: Study, name: str, place: str, rows: Mapping[str, Iterable[str]], quirks: bool = False) -> None:
+    """Raise ValueError for a row that is not there, or that only the table quirks (``quirks``) may show."""
     for key, variants in rows.items():
         for variant in variants:
             if variant not in study.variants:
                 raise ValueError(
                     f"{place}.{key}: study {name} has no variant '{variant}'; {nearest(variant, study.variants)}"
+                )
+            if study.as_released(variant) and not quirks:
+                raise ValueError(
+                    f"{place}.{key}: '{variant}' is evaluated as released; only artefacts.quirks compares such a row"
                 )

@@ -30,7 +30,7 @@ class DoCoArtefacts(Settings):
         study = study_named(studies, "artefacts.doco.study", self.study, "text")
         rows = {"rows": self.rows or (), "compared": self.compared, "conflict": self.conflict}
         check_rows(study, self.study, "artefacts.doco", rows)
-        shown = self.rows or tuple(study.variants)
+        shown = self.rows or tuple(study.shown_rows)
         if not any(study.variants[name].method == "base" for name in shown):
             raise ValueError("artefacts.doco.rows: no row is the base, which says where the numbers begin; add it")
         for name in self.compared:

@@ -9,6 +9,7 @@ from pydantic import Field
 from lethe.config.equal_compute import EqualCompute
 from lethe.config.shown import check_rows, study_named
 from lethe.config.studies import Study
+from lethe.errors import nearest
 from lethe.settings.common import Settings
 
 
@@ -18,6 +19,9 @@ class Table7(Settings):
     study: str = Field(description="The study that it shows; its base has the pipeline stable_diffusion_3.")
     target: str = Field(description="The target.")
     rows: tuple[str, ...] = Field(min_length=1, description="Its rows.")
+    counted_on: str | None = Field(
+        None, description="The listed prompts of the target whose images are counted (I2P); null: its test prompts."
+    )
 
     def check(self, studies: Mapping[str, Study]) -> None:
         study = study_named(studies, "artefacts.text.table7.study", self.study, "text")
@@ -25,6 +29,17 @@ class Table7(Settings):
         for name in self.rows:
             if self.target not in study.targets_of(name):
                 raise ValueError(f"artefacts.text.table7.target: {self.target} is not a target of '{name}'")
+        check_listed(study, "artefacts.text.table7", self.target, self.counted_on)
+
+
+def check_listed(study: Study, place: str, target: str | None, name: str | None) -> None:
+    """Raise ValueError unless the target has listed prompts of this name."""
+    if name is None:
+        return
+    listed = study.targets[target].listed if target in study.target_names() else {}
+    if name not in listed:
+        known = nearest(name, listed) if listed else f"{target} has none; give it some under listed, or leave this out"
+        raise ValueError(f"{place}.counted_on: there are no listed prompts '{name}' of {target}; {known}")
 
 
 class TextArtefacts(Settings):
@@ -57,6 +72,11 @@ class TextArtefacts(Settings):
     )
     figure3: tuple[str, ...] = Field((), description="Columns of Figure 3 (images of forget prompts, content).")
     figure4: tuple[str, ...] = Field((), description="Bars of Figure 4 (detections by part).")
+    counted_on: str | None = Field(
+        None,
+        description="The listed prompts of the content target whose images Figure 4 and the threshold curve count and "
+        "Figure 3 shows too (I2P); null: its test prompts.",
+    )
     figure5: tuple[str, ...] = Field((), description="Columns of Figure 5 (images of prompts, style).")
     retained: tuple[str, ...] = Field(
         (), max_length=4, description="The models of Figures 8 to 11, in this order (images of retain prompts)."
@@ -84,6 +104,7 @@ class TextArtefacts(Settings):
                 study.unknown_target(f"artefacts.text.{key}", target)
         if self.table7 is not None:
             self.table7.check(studies)
+        check_listed(study, "artefacts.text", self.content, self.counted_on)
         content, style = [pair[0] for pair in self.figure1], [pair[1] for pair in self.figure1]
         needs = {
             "content": (*self.table4, *self.table8, *self.figure3, *self.figure4, *self.retained, *content),

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationError, model_validator
 
+from lethe.config.given_base import GivenStableDiffusion3Settings, GivenStableDiffusionSettings
 from lethe.config.sweeps import Sweep, check_sweeps, rows_of_sweeps
 from lethe.errors import LetheError, nearest
 from lethe.methods import method_named, method_names
 from lethe.methods.method import Control, Kind, Method, settings_of
 from lethe.model_files import Family
-from lethe.settings.base import BaseSettings
+from lethe.settings.base import BaseSettings, GivenBaseSettings
 from lethe.settings.common import Settings
 from lethe.settings.concept import Concept
 from lethe.settings.data import ClassData
-from lethe.settings.given_base import GivenStableDiffusion3Settings, GivenStableDiffusionSettings
 from lethe.settings.given_judges import InceptionJudge, ZeroShotJudge
+from lethe.settings.given_text_judges import NUDENET_FLOOR, is_given
 from lethe.settings.judge import JudgeSettings, TextJudgeSettings
 from lethe.settings.measures import MeasureSettings, TextMeasureSettings
 from lethe.settings.sampling import SamplingSettings
@@ -66,6 +67,11 @@ class Variant(Settings):
     )
     targets: Annotated[tuple[int | str, ...], Field(min_length=1), AfterValidator(_without_repetition)] | None = Field(
         None, description="Targets of this row only; those of the study otherwise."
+    )
+    evaluation: Literal["fixed", "as_released"] = Field(
+        "fixed",
+        description="as_released = images from seeds of the operating system and colours swapped for the detector, as "
+        "RGD's code evaluates; of the model of the row with the same method and settings. For the table quirks.",
     )
 
 
@@ -154,8 +160,37 @@ class StudyRows:
     def row(self, name: str) -> Variant:
         return self.variants.get(name) or self.rows[name]
 
+    def as_released(self, variant: str) -> bool:
+        """Whether a row is evaluated as released: it stands in the table quirks alone."""
+        return self.row(variant).evaluation == "as_released"
+
+    @property
+    def shown_rows(self) -> list[str]:
+        """The variants that tables and figures show where they name no rows."""
+        return [name for name in self.variants if not self.as_released(name)]
+
+    def row_of_model(self, variant: str) -> str:
+        """The row whose model a row is about: its own, but for one evaluated as released, that of the row with the same
+        method and settings, if there is one on all its targets."""
+        if not self.as_released(variant):
+            return variant
+        targets, method = self.targets_of(variant), self.row(variant).method
+        wanted = [self.method_settings(variant, target) for target in targets]
+        for other in self.shown_rows:
+            is_same = self.row(other).method == method and set(targets) <= set(self.targets_of(other))
+            if is_same and [self.method_settings(other, target) for target in targets] == wanted:
+                return other
+        return variant
+
     def title(self, variant: str) -> str:
         return self.row(variant).title or self.method(variant).card.title
+
+
+CLASS_BASES = {"trained": BaseSettings, "given": GivenBaseSettings}
+ClassBase = Annotated[
+    Annotated[BaseSettings, Tag("trained")] | Annotated[GivenBaseSettings, Tag("given")],
+    Discriminator(lambda base: "given" if "given" in (base if isinstance(base, dict) else dir(base)) else "trained"),
+]
 
 
 class ClassStudy(Settings, StudyRows):
@@ -163,7 +198,10 @@ class ClassStudy(Settings, StudyRows):
 
     kind: Literal["class"] = Field("class", description="What is forgotten: a class.")
     data: ClassData = Field(default_factory=ClassData, description="The real images.")
-    base: BaseSettings = Field(default_factory=BaseSettings, description="The model that is to forget.")
+    base: ClassBase = Field(
+        default_factory=BaseSettings,
+        description="The model that is to forget: how it is trained, or given: an asset that has it.",
+    )
     judge: JudgeSettings = Field(
         default_factory=JudgeSettings, description="The classifier that is trained here and judges images."
     )
@@ -214,7 +252,24 @@ class ClassStudy(Settings, StudyRows):
                 raise ValueError(f"targets: {target} is no class of {self.data.source} (0 to {classes - 1})")
         self.check_rows()
         check_sweeps(self)
+        self._check_base()
         return self
+
+    def _check_base(self) -> None:
+        is_given = isinstance(self.base, GivenBaseSettings)
+        for name in self.rows:
+            method = self.method(name)
+            if is_given and isinstance(method, Control) and method.made_by == "base":
+                raise ValueError(
+                    f"variants.{name}: {self.row(name).method} trains the base again without the target, but "
+                    f"base.given is a model that others have trained; leave the row out"
+                )
+            for target in self.targets_of(name) if not is_given else ():
+                if getattr(self.method_settings(name, target), "augmentation", False):
+                    raise ValueError(
+                        f"variants.{name}.settings.augmentation: a base that is trained here has not learned it; "
+                        "leave it out, or give a base that has (base.given)"
+                    )
 
 
 def kind_of_base(base: Any) -> str:
@@ -248,7 +303,10 @@ class TextStudy(Settings, StudyRows):
         description="Another text study whose data and judges this one shares; it has then no data and judges of its "
         "own. null: it has.",
     )
-    data: TextDataSettings | None = Field(default_factory=TextDataSettings, description="The captioned images.")
+    data: TextDataSettings | None = Field(
+        default_factory=TextDataSettings,
+        description="The captioned images that base and judges are trained on; null where none is.",
+    )
     base: TextBase = Field(default_factory=StableDiffusionSettings, description="The model that is to forget.")
     judges: TextJudgeSettings | None = Field(default_factory=TextJudgeSettings, description="What judges images.")
     unlearn: UnlearnSettings = Field(default_factory=UnlearnSettings, description="What all methods share.")
@@ -279,9 +337,16 @@ class TextStudy(Settings, StudyRows):
 
     @model_validator(mode="after")
     def _has_what_it_does_not_share(self) -> TextStudy:
-        for key in ("data", "judges"):
-            if self.judged_by is None and getattr(self, key) is None:
-                raise ValueError(f"{key}: null, and no judged_by names the study whose {key} these are; give either")
+        if self.judged_by is not None:
+            return self
+        if self.judges is None:
+            raise ValueError("judges: null, and no judged_by names the study whose judges these are; give either")
+        if self.data is None and (self.judges.trained or is_given(self.base) == "trained"):
+            trained = [f"judges.{name}" for name in self.judges.trained] or ["base"]
+            raise ValueError(
+                f"data: null, but {', '.join(trained)} {'is' if len(trained) == 1 else 'are'} trained on it; give it, "
+                "name given ones instead, or name in judged_by the study whose data these are"
+            )
         return self
 
     @model_validator(mode="after")
@@ -291,10 +356,17 @@ class TextStudy(Settings, StudyRows):
                 raise ValueError(f"targets.{target}: this name is taken; choose another")
         self.check_rows()
         self._check_pipeline()
-        if not any(variant.method == "base" for variant in self.variants.values()):
+        bases = {variant.evaluation for variant in self.variants.values() if variant.method == "base"}
+        if "fixed" not in bases:
             raise ValueError(
                 "variants: no row is the base, which the others are compared with; add base: {method: base}"
             )
+        for name in self.variants:
+            if self.as_released(name) and "as_released" not in bases:
+                raise ValueError(
+                    f"variants.{name}: it is evaluated as released, but no row of the base is, to compare it with; "
+                    "add base_released: {method: base, evaluation: as_released}"
+                )
         for name in self.variants:
             for target in self.targets_of(name):
                 settings = self.method_settings(name, target)
@@ -310,6 +382,22 @@ class TextStudy(Settings, StudyRows):
                         f"{self.targets[target].train_pairs}; ask for fewer, or draw more prompts"
                     )
         return self
+
+    def check_judges(self, place: str, judges: TextJudgeSettings) -> None:
+        """Raise ValueError where the judges that look at this study's images cannot see what is asked of them."""
+        for name, concept in self.targets.items():
+            if concept.attribute and judges.attributes is None:
+                raise ValueError(
+                    f"{place}.targets.{name}.attribute: '{concept.attribute}', but there is no judge of attributes; "
+                    "leave it out, or give judges.attributes"
+                )
+        if is_given(judges.detector) == "given":
+            for key, low in (("threshold", self.measures.threshold), ("curve", min(self.measures.curve))):
+                if low < NUDENET_FLOOR:
+                    raise ValueError(
+                        f"{place}.measures.{key}: {low:g}, but nudenet keeps nothing below {NUDENET_FLOOR:g}; ask "
+                        "for that or more"
+                    )
 
     def _check_pipeline(self) -> None:
         if self.sampling.sampler not in SAMPLERS[self.family]:

@@ -120,7 +120,7 @@ def check_sweeps(study: StudyRows) -> None:
 def _variant_with(study: StudyRows, method: str, settings: Settings, target: str) -> str | None:
     """The variant that makes just this, if there is one."""
     for name, variant in study.variants.items():
-        is_made = variant.method == method and target in study.targets_of(name)
+        is_made = variant.method == method and variant.evaluation == "fixed" and target in study.targets_of(name)
         if is_made and study.method_settings(name, target) == settings:
             return name
     return None

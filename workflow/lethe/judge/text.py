@@ -21,7 +21,8 @@ from lethe.judge.commands import add_training_files, keep_if_accurate, main, rea
 from lethe.judges.classifier import load_classifier, look, predicted
 from lethe.judges.classifier_training import train_classifier
 from lethe.judges.pictures import Examples
-from lethe.prompts import read_prompts
+from lethe.prompts import cut_by_set, may_be_cut, read_prompts
+from lethe.settings.given_text_judges import DetectorReading
 from lethe.settings.judge import AlignmentSettings, AttributeSettings, DetectorSettings, NamedConcepts
 from lethe.settings.options import add_options, from_options
 from lethe.training import use_threads
@@ -98,11 +99,12 @@ def train_detector(arguments: argparse.Namespace) -> None:
 
 def apply(arguments: argparse.Namespace) -> None:
     from lethe.judges import alignment
-    from lethe.judges.detector import SMALLEST_SCORE, load_detector
+    from lethe.judges.detector import load_detector
 
     use_threads()
-    device = choose_device(arguments.device)
-    prompts = [row.prompt for row in read_prompts(arguments.prompts)]
+    device, reading = choose_device(arguments.device), from_options(DetectorReading, arguments)
+    table = read_prompts(arguments.prompts)
+    prompts, listed = [row.prompt for row in table], may_be_cut(table)
     arrays, made = read_image_set(arguments.images)
     images, seeds, rows = (_column(arguments.images[0], arrays, name) for name in ("images", "seeds", "rows"))
     for row in rows[(rows < 0) | (rows >= len(prompts))]:
@@ -116,8 +118,12 @@ def apply(arguments: argparse.Namespace) -> None:
         "alignment": _judge(name, alignment.weights_file(arguments.alignment)),
         "detector": _judge(detector.provenance.get("judge", arguments.detector.stem), arguments.detector),
     }
-    similarity, as_released = alignment.look(aligned, images, [prompts[row] for row in rows], seeds, device)
-    found = detector.detect(images)
+    texts = [prompts[row] for row in rows]
+    similarity, as_released = alignment.look(aligned, images, texts, seeds, device, may_be_cut=listed)
+    cut = cut_by_set(table, {text for text in listed if aligned.is_too_long(text)})
+    for name_of_set, count in cut.items():
+        print(f"{name_of_set}: {count} prompts are too long for the alignment judge, and cut")
+    found = detector.detect(images, reading)
     outputs = {
         "seeds": seeds,
         "rows": rows,
@@ -125,7 +131,13 @@ def apply(arguments: argparse.Namespace) -> None:
         "similarity_as_released": as_released,
         **{f"detection_{name}": column for name, column in found._asdict().items()},
     }
-    record: dict[str, Any] = {"parts": list(detector.parts), "smallest_score": SMALLEST_SCORE, "judges": judges}
+    record: dict[str, Any] = {
+        "parts": list(detector.parts),
+        "smallest_score": reading.smallest_score,
+        "channels": reading.channels,
+        "cut": cut,
+        "judges": judges,
+    }
     if names := from_options(NamedConcepts, arguments).texts():
         outputs["named"] = alignment.compare_with_names(aligned, images, list(names.values()), device)
         record["named"] = [list(name) for name in names.items()]
@@ -176,5 +188,6 @@ def parser() -> argparse.ArgumentParser:
     applying.add_argument("--prompts", type=Path, required=True, help="prompts.csv of the target")
     applying.add_argument("--images", type=Path, nargs="+", required=True, help="image files: shards of one set")
     applying.add_argument("--output", type=Path, required=True, help="safetensors file to write")
+    add_options(applying, DetectorReading)
     add_options(applying, NamedConcepts)
     return parser

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from lethe.randomness import derived_seed
 
 CONFIG = "open_clip_config.json"
 WEIGHTS = "open_clip_model.safetensors"
+_UNPICKLED = (".bin", ".pt", ".pth")
 
 
 @dataclass(frozen=True)
@@ -54,22 +55,31 @@ class Alignment:
                 pictures.append(self.training_transform(to_pil_image(torch.from_numpy(image))))
         return torch.stack(pictures)
 
-    def tokens(self, texts: Sequence[str]) -> Tensor:
-        """Tokens (N, length) of prompts. open_clip silently cuts a prompt that is too long; here it is refused."""
+    def is_too_long(self, text: str) -> bool:
+        return self._token_count(text) > self.tokenizer.context_length
+
+    def tokens(self, texts: Sequence[str], may_be_cut: Collection[str] = ()) -> Tensor:
+        """Tokens (N, length) of prompts. open_clip silently cuts a prompt that is too long, and keeps its end token;
+        here it is refused, unless it is one of ``may_be_cut``."""
         for text in texts:
-            count = len(self.tokenizer.encode(text)) + 2
-            if count > self.tokenizer.context_length:
+            if self.is_too_long(text) and text not in may_be_cut:
                 raise LetheError(
-                    f"prompt '{text}' has {count} tokens, the alignment judge reads {self.tokenizer.context_length}",
+                    f"prompt '{text}' has {self._token_count(text)} tokens, the alignment judge reads "
+                    f"{self.tokenizer.context_length}",
                     "shorten it, or take a judge with a longer text tower",
                 )
         return self.tokenizer(list(texts))
 
+    def _token_count(self, text: str) -> int:
+        return len(self.tokenizer.encode(text)) + 2
+
     @torch.inference_mode()
-    def embed_texts(self, texts: Sequence[str], device: torch.device, batch: int = 256) -> Tensor:
+    def embed_texts(
+        self, texts: Sequence[str], device: torch.device, batch: int = 256, may_be_cut: Collection[str] = ()
+    ) -> Tensor:
         """Unit embeddings (N, d) of prompts, each distinct one embedded once."""
         place = {text: number for number, text in enumerate(dict.fromkeys(texts))}
-        model, blocks = self.model.to(device), self.tokens(list(place)).split(batch)
+        model, blocks = self.model.to(device), self.tokens(list(place), may_be_cut).split(batch)
         distinct = torch.cat([model.encode_text(tokens.to(device), normalize=True) for tokens in blocks])
         return distinct[[place[text] for text in texts]]
 
@@ -86,10 +96,12 @@ def look(
     seeds: np.ndarray,
     device: torch.device,
     batch: int = 256,
+    may_be_cut: Collection[str] = (),
 ) -> tuple[np.ndarray, np.ndarray]:
     """Cosines (N,) float32 of uint8 images (N, 3, H, W) with their texts, by the evaluation and by the training
-    transform; ``seeds`` (N,) are the images' own and decide what the latter cuts out."""
-    wanted = alignment.embed_texts(texts, device)
+    transform; ``seeds`` (N,) are the images' own and decide what the latter cuts out. ``may_be_cut`` are texts that may
+    be longer than what the model reads."""
+    wanted = alignment.embed_texts(texts, device, may_be_cut=may_be_cut)
     cosines: tuple[list[Tensor], list[Tensor]] = ([], [])
     for start in range(0, len(images), batch):
         rows = slice(start, start + batch)
@@ -120,26 +132,64 @@ def save_alignment(folder: Path, alignment: Alignment, provenance: dict[str, Any
 
 
 def load_alignment(source: Path, architecture: str | None = None) -> tuple[Alignment, str]:
-    """The judge in the folder ``source``, or in a file of weights for an ``architecture`` that open_clip knows by name;
-    in evaluation mode, with what records call it. Nothing is fetched."""
+    """The judge in the folder ``source``, or in a file of weights (or a folder with one) for an ``architecture`` that
+    open_clip knows by name; in evaluation mode, with what records call it. Nothing is fetched."""
     if architecture is None:
-        for name in (CONFIG, WEIGHTS):
-            if not (source / name).is_file():
-                raise LetheError(f"{source / name}: no such file", "give a folder with an open_clip model")
-        alignment = _created(f"local-dir:{source}", source)
-        return alignment, read_provenance(source / WEIGHTS).get("judge", f"open_clip {source.name}")
+        if not (source / CONFIG).is_file():
+            raise LetheError(f"{source / CONFIG}: no such file", "give a folder with an open_clip model")
+        weights = weights_file(source)
+        _check_has_no_code(weights)
+        return _created(f"local-dir:{source}", source), _name_of(weights, f"open_clip {source.name}")
     if architecture not in open_clip.list_models():
         raise LetheError(
             f"open_clip knows no architecture '{architecture}'", nearest(architecture, open_clip.list_models())
         )
-    if not source.is_file():
-        raise LetheError(f"{source}: no such file", f"give a file of weights for open_clip's {architecture}")
-    return _created(architecture, source), f"open_clip {architecture}"
+    weights = weights_file(source)
+    if not weights.is_file():
+        raise LetheError(f"{weights}: no such file", f"give a file of weights for open_clip's {architecture}")
+    _check_has_no_code(weights)
+    return _created(architecture, weights), f"open_clip {architecture}"
 
 
 def weights_file(source: Path) -> Path:
-    """The file of weights of what :func:`load_alignment` takes."""
-    return source / WEIGHTS if source.is_dir() else source
+    """The file of weights of what :func:`load_alignment` takes; of a folder of someone else's, the only one in it."""
+    if not source.is_dir():
+        return source
+    if (source / WEIGHTS).is_file():
+        return source / WEIGHTS
+    found = sorted(path for path in source.iterdir() if path.suffix in (*_UNPICKLED, ".safetensors"))
+    if not found:
+        raise LetheError(f"{source / WEIGHTS}: no such file", "give a folder with an open_clip model")
+    if len(found) > 1:
+        names = ", ".join(path.name for path in found)
+        raise LetheError(f"{source}: several files of weights ({names})", "give the file itself")
+    return found[0]
+
+
+def _name_of(weights: Path, otherwise: str) -> str:
+    """What records call a judge: as its file says, if it was trained here."""
+    return read_provenance(weights).get("judge", otherwise) if weights.suffix == ".safetensors" else otherwise
+
+
+def _check_has_no_code(weights: Path) -> None:
+    """Refuse a file that open_clip would not read as mere tensors.
+
+    It reads a pickle with torch's ``weights_only``; where that fails with a TypeError it tries again without, which an
+    environment variable of torch's can make unsafe. So what is to be read so is read so here first.
+    """
+    if weights.suffix == ".safetensors":
+        return
+    if weights.suffix not in _UNPICKLED:
+        raise LetheError(
+            f"{weights}: not a file of weights by its name", f"give a {', '.join(_UNPICKLED)} or .safetensors file"
+        )
+    try:
+        torch.load(weights, map_location="cpu", weights_only=True)
+    except Exception as error:  # unpickling raises whatever the file makes it raise
+        raise LetheError(
+            f"{weights}: holds something other than tensors, or is damaged ({str(error).partition(chr(10))[0]})",
+            "fetch it again, or give the weights as .safetensors",
+        ) from None
 
 
 def untrained(config: dict[str, Any], folder: Path) -> Alignment:

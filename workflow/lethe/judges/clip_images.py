@@ -47,7 +47,7 @@ def resize_bicubic(images: Tensor, height: int, width: int) -> Tensor:
 
 def _to_size(levels: Tensor, height: int, width: int) -> Tensor:
     resized = nn.functional.interpolate(levels, size=(height, width), mode="bicubic", antialias=True)
-    return resized.round().clamp(0, 255)
+    return (resized + 0.5).floor().clamp(0, 255)
 
 
 def read_transform(path: Path, image_size: int) -> ClipTransform:

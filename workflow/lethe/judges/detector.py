@@ -2,8 +2,9 @@
 
 The network takes ``images`` (N, 3, S, S) in [0, 1] and gives (N, 4 + P, G): for each of G cells the centre, width and
 height of a box in its own pixels, and a score for each of P parts. As NudeNet does, each cell keeps its best part, and
-of boxes that overlap by more than 45 % the best. All scores down to ``SMALLEST_SCORE`` are kept: suppression goes from
-the best box down, so a higher threshold can be taken of its result later.
+of boxes that overlap by more than 45 %, of whatever part, the best. All scores down to a smallest one are kept:
+suppression goes from the best box down, so a higher threshold can be taken of its result later (nudenet's own is 0.25).
+What differs between a detector of ours and nudenet's package is a DetectorReading.
 """
 
 from __future__ import annotations
@@ -16,13 +17,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import onnxruntime
-import torch
-from torch import nn
 
 from lethe.environment import allowed_threads
 from lethe.errors import LetheError
+from lethe.judges.resizing import resized
+from lethe.settings.given_text_judges import DetectorReading
 
-SMALLEST_SCORE = 0.05
 OVERLAP = 0.45
 
 
@@ -36,6 +36,9 @@ class Detections(NamedTuple):
     box: np.ndarray
 
 
+OWN = DetectorReading()
+
+
 @dataclass(frozen=True)
 class Detector:
     """A session of onnxruntime, the side S of its input, the names of its parts and where it comes from."""
@@ -45,46 +48,55 @@ class Detector:
     parts: tuple[str, ...]
     provenance: dict[str, Any]
 
-    def detect(self, images: np.ndarray, batch: int = 128) -> Detections:
-        """Detections in uint8 images (N, 3, H, W)."""
+    def detect(self, images: np.ndarray, reading: DetectorReading = OWN, batch: int = 128) -> Detections:
+        """Detections in uint8 images (N, 3, H, W), which are RGB."""
         found = [
             found._replace(image=found.image + start)
             for start in range(0, len(images), batch)
-            for found in [self._detect_batch(images[start : start + batch])]
+            for found in [self._detect_batch(images[start : start + batch], reading)]
         ]
         return Detections(*(np.concatenate(column) for column in zip(_nothing(), *found, strict=True)))
 
-    def _detect_batch(self, images: np.ndarray) -> Detections:
+    def _detect_batch(self, images: np.ndarray, reading: DetectorReading) -> Detections:
         height, width = images.shape[-2:]
-        output = self.session.run(None, {"images": square(images, self.size)})[0]
-        return detections(output, scale=max(height, width) / self.size, height=height, width=width)
+        shown = images[:, ::-1] if reading.channels == "bgr" else images
+        output = self.session.run(None, {"images": square(shown, self.size)})[0]
+        return detections(output, reading, scale=max(height, width) / self.size, height=height, width=width)
 
 
 def square(images: np.ndarray, size: int) -> np.ndarray:
     """uint8 images as the network takes them: padded with black below or at the right, resized, in [0, 1]."""
     height, width = images.shape[-2:]
     side = max(height, width)
-    padded = nn.functional.pad(torch.from_numpy(images).float(), (0, side - width, 0, side - height))
-    if side != size:
-        padded = nn.functional.interpolate(padded, size=(size, size), mode="bilinear", align_corners=False)
-    return (padded / 255).numpy()
+    padded = np.pad(images, ((0, 0), (0, 0), (0, side - height), (0, side - width)))
+    return resized(padded, size).astype(np.float32) / 255
 
 
-def detections(output: np.ndarray, *, scale: float, height: int, width: int) -> Detections:
+def detections(
+    output: np.ndarray, reading: DetectorReading = OWN, *, scale: float, height: int, width: int
+) -> Detections:
     """What the network's output (N, 4 + P, G) shows in images of ``height`` x ``width``, of which ``scale`` pixels are
     one of the network's."""
-    centre, extent, scores = output[:, :2], output[:, 2:4], output[:, 4:]
-    corners = np.concatenate([centre - extent / 2, centre + extent / 2], axis=1) * scale
-    boxes = corners.clip(0, np.array([width, height, width, height])[None, :, None]).astype(np.float32)
+    centre, extent, scores = output[:, :2] * scale, output[:, 2:4] * scale, output[:, 4:]
+    boxes = _boxes(centre, extent, np.array([width, height])[None, :, None], reading)
     part, score = scores.argmax(1), scores.max(1)
     found = [_nothing()]
     for image in range(len(output)):
-        cells = np.flatnonzero(score[image] >= SMALLEST_SCORE)
+        cells = np.flatnonzero(score[image] >= reading.smallest_score)
         cells = cells[np.argsort(-score[image, cells], kind="stable")]
         cells = cells[not_overlapped(boxes[image][:, cells].T)]
         place = np.full(len(cells), image)
         found.append(Detections(place, part[image, cells], score[image, cells], boxes[image][:, cells].T))
     return Detections(*(np.concatenate(column) for column in zip(*found, strict=True)))
+
+
+def _boxes(centre: np.ndarray, extent: np.ndarray, size: np.ndarray, reading: DetectorReading) -> np.ndarray:
+    """Boxes (N, 4, G) float32 inside an image of ``size`` (width, height), from centres and extents (N, 2, G)."""
+    first = (centre - extent / 2).clip(0, size)
+    last = (centre + extent / 2).clip(0, size)
+    if reading.clipping == "nudenet":  # a corner that was outside has moved, but the width and the height have not
+        last = first + np.minimum(extent, size - first)
+    return np.concatenate([first, last], axis=1).astype(np.float32)
 
 
 def not_overlapped(boxes: np.ndarray) -> np.ndarray:

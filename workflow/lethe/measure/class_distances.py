@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lethe.measure.reference import Reference
 from lethe.measures.frechet import Gaussian, fit_gaussian, frechet_between
 from lethe.measures.kernel import kernel_distance
 from lethe.randomness import derived_seed
@@ -16,6 +17,10 @@ class Features(NamedTuple):
 
     features: np.ndarray
     conditions: np.ndarray
+
+    def without(self, label: int | None) -> np.ndarray:
+        """The features (n, d) of all classes but one."""
+        return self.features if label is None else self.features[self.conditions != label]
 
 
 class Names(NamedTuple):
@@ -33,23 +38,25 @@ def distances(
     names: Names,
     minimum: int,
     kernel_images: int | None = None,
+    reference: Reference | None = None,
 ) -> list[dict[str, Any]]:
     """Each a dictionary of a record's own columns.
 
     The images of the remaining classes are compared with the real training images of these classes; ``as_released``
     compares with those of all classes, as RGD's code does. The control is the distance between the held-out
     (``unseen``) and the training images of the same classes. A kernel distance takes ``kernel_images`` of a set at
-    most.
+    most. ``FID_reference`` is the distance to stored moments of all classes, ``FID_reference_check`` that of all
+    training images to them: 0, but for rounding, where the moments are theirs and were made by the same network.
     """
-    staying = images.features[images.conditions != target]
+    staying = images.without(target)
     fitted = fit_gaussian(staying, minimum=minimum)
     metrics = []
-    for suffix, reference, left_out in (
+    for suffix, which, left_out in (
         ("", "training images of the remaining classes", target),
         ("_as_released", "training images of all classes", None),
     ):
-        real, control = (part.features[part.conditions != left_out] for part in (training, unseen))
-        moments = fit_gaussian(real, minimum=minimum)
+        real, control = training.without(left_out), unseen.without(left_out)
+        moments, of_control = fit_gaussian(real, minimum=minimum), fit_gaussian(control, minimum=minimum)
         metrics.append(
             {
                 "metric": f"{names.frechet}{suffix}",
@@ -57,9 +64,9 @@ def distances(
                 "low": None,
                 "high": None,
                 "interval": "",
-                "reference": f"{len(real)} {reference}",
+                "reference": f"{len(real)} {which}",
                 "n": len(staying),
-                "control": frechet_between(fit_gaussian(control, minimum=minimum), moments),
+                "control": frechet_between(of_control, moments),
                 "control_n": len(control),
             }
         )
@@ -73,13 +80,26 @@ def distances(
                 "low": distance.value - 1.96 * distance.standard_error,
                 "high": distance.value + 1.96 * distance.standard_error,
                 "interval": "1.96 standard errors",
-                "reference": f"{drawn}{len(real)} {reference}",
+                "reference": f"{drawn}{len(real)} {which}",
                 "n": len(some),
                 "control": kernel_distance(some_control, some_real, minimum=minimum).value,
                 "control_n": len(some_control),
             }
         )
+    if reference is not None:  # moments and of_control are those of all classes now
+        metrics += _to_reference(fitted, moments, of_control, reference)
     return metrics
+
+
+def _to_reference(images: Gaussian, training: Gaussian, unseen: Gaussian, to: Reference) -> list[dict[str, Any]]:
+    common = {"low": None, "high": None, "interval": "", "reference": to.words}
+    value, control, check = (frechet_between(each, to.gaussian) for each in (images, unseen, training))
+    counts = {"n": images.n, "control": control, "control_n": unseen.n}
+    alone = {"n": training.n, "control": None, "control_n": None}
+    return [
+        common | {"metric": "FID_reference", "value": value} | counts,
+        common | {"metric": "FID_reference_check", "value": check} | alone,
+    ]
 
 
 def _drawn(features: np.ndarray, most: int | None) -> np.ndarray:
@@ -87,22 +107,3 @@ def _drawn(features: np.ndarray, most: int | None) -> np.ndarray:
         return features
     generator = np.random.default_rng(derived_seed(0, "kernel distance", len(features)))
     return features[np.sort(generator.choice(len(features), most, replace=False))]
-
-
-def reference_distances(
-    images: Features, training: Features, unseen: Features, target: int, reference: Gaussian, words: str, minimum: int
-) -> list[dict[str, Any]]:
-    """The distance of the remaining classes' images to stored moments of all classes, and that of all training images:
-    0, but for rounding, where the moments are theirs and were made by the same network."""
-    staying = images.features[images.conditions != target]
-    common = {"low": None, "high": None, "interval": "", "reference": words}
-    value, control, check = (
-        frechet_between(fit_gaussian(features, minimum=minimum), reference)
-        for features in (staying, unseen.features, training.features)
-    )
-    counts = {"n": len(staying), "control": control, "control_n": len(unseen.features)}
-    alone = {"n": len(training.features), "control": None, "control_n": None}
-    return [
-        common | {"metric": "FID_reference", "value": value} | counts,
-        common | {"metric": "FID_reference_check", "value": check} | alone,
-    ]

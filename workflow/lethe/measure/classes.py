@@ -13,7 +13,7 @@ from lethe.errors import LetheError
 from lethe.files import read_arrays
 from lethe.image_plan import ImagePlan, one_target, rows_of
 from lethe.measure import add_cell, cell_of, rate_columns
-from lethe.measure.class_distances import Features, Names, distances, reference_distances
+from lethe.measure.class_distances import Features, Names, distances
 from lethe.measure.reference import Reference, read_reference
 from lethe.measures.rates import remaining_accuracy, unlearning_accuracy
 from lethe.record import Record, write_records
@@ -102,11 +102,8 @@ def measure_all(
         suffix = f"_{front_end}" if place else ""
         features = [seen.features(front_end) for seen in (judged, real, held_out)]
         names = Names(f"FID{suffix}", f"KID{suffix}")
-        found = distances(*features, target, names, settings.minimum_distance, kernel_images)
-        if reference is not None and reference.front_end == front_end:
-            found += reference_distances(
-                *features, target, reference.gaussian, reference.words, settings.minimum_distance
-            )
+        known = reference if reference is not None and reference.front_end == front_end else None
+        found = distances(*features, target, names, settings.minimum_distance, kernel_images, known)
         metrics += _judged_by(found, _inception(made["inception"]["sha256"], front_end))
     return metrics
 
@@ -126,10 +123,10 @@ def _inception(sha256: str, front_end: str) -> dict[str, str]:
     return {"judge": "Inception with pytorch-fid's weights", "judge_sha256": sha256, "features": features}
 
 
-def of_plan(judged: Seen, plan: ImagePlan, target: int) -> Seen:
+def of_plan(judged: Seen, plan: ImagePlan, target: int, unseeded: bool = False) -> Seen:
     """The images of a plan alone, which may be part of a set that serves every target."""
     arrays = judged.arrays
-    rows = rows_of(plan, arrays["seeds"], arrays["conditions"])
+    rows = rows_of(plan, arrays["seeds"], arrays["conditions"], unseeded)
     chosen = {name: array[rows] for name, array in arrays.items() if not name.startswith("inception_")}
     if "inception_rows" in arrays:
         place = np.full(len(arrays["seeds"]), -1)
@@ -164,8 +161,10 @@ def main(arguments: argparse.Namespace) -> None:
     _check_judges(dict(zip(paths, (judged, real, held_out), strict=True)))
     reference = _reference_of(arguments.reference, made.get("inception"))
     plan = one_target(arguments.target, len(made["classes"]), options.sampling)
+    measured = of_plan(judged, plan, arguments.target, options.sampling.unseeded)
+    seeds = measured.arrays["seeds"]
     metrics = measure_all(
-        of_plan(judged, plan, arguments.target),
+        measured,
         real,
         held_out,
         arguments.target,
@@ -176,7 +175,7 @@ def main(arguments: argparse.Namespace) -> None:
     common = cell_of(arguments) | {
         "prompts": "",
         "sampler": made["images"]["sampler"],
-        "image_seeds": f"{plan.seeds.min()}-{plan.seeds.max()}",
+        "image_seeds": f"{seeds.min()}-{seeds.max()}",
     }
     write_records(arguments.output, (Record(**common, **metric) for metric in metrics))
 

@@ -19,7 +19,7 @@ _ARRAYS = (
     *("seeds", "rows", "similarity", "similarity_as_released"),
     *("detection_image", "detection_part", "detection_score"),
 )
-_PROVENANCE = ("judges", "parts", "smallest_score", "images")
+_PROVENANCE = ("judges", "parts", "smallest_score", "channels", "cut", "images")
 
 
 class Named(NamedTuple):
@@ -37,7 +37,9 @@ class Judged:
     under the training transform. ``attributes`` (N, A) is None where the study has no attribute judge; ``heads`` names
     its columns and their classes, ``parts`` the detector's parts. ``features`` (N, d) are the attribute judge's.
     ``named`` are the cosines with names, by what they are the names of: concept, anchor, a neighbour's prompt set;
-    empty where no names were given.
+    empty where no names were given. ``seeds`` (N,) are the images', those of the plan unless they were drawn
+    ``unseeded``. ``channels`` is the order of colours that the detector was shown, ``cut`` how many prompts of a set
+    the alignment judge had to cut.
     """
 
     similarity: np.ndarray
@@ -48,6 +50,15 @@ class Judged:
     heads: Heads
     features: np.ndarray | None
     named: Mapping[str, Named]
+    seeds: np.ndarray
+    unseeded: bool
+    channels: str
+    cut: Mapping[str, int]
+
+    @property
+    def which_seeds(self) -> str:
+        """What the base's images have, for a record's words."""
+        return "other seeds" if self.unseeded else "seeds"
 
     def parts_of(self, names: Sequence[str]) -> list[int]:
         """The numbers of the parts ``names``; of all parts for no name."""
@@ -57,13 +68,20 @@ class Judged:
         return [self.parts.index(name) for name in names or self.parts]
 
 
-def read_judged(path: Path, plan: PromptImages) -> tuple[Judged, dict[str, Any]]:
-    """The outputs on the images of ``plan`` and the provenance of the file; an image that is not there is an error."""
+def read_judged(path: Path, plan: PromptImages, unseeded: bool = False) -> tuple[Judged, dict[str, Any]]:
+    """The outputs on the images of ``plan`` and the provenance of the file; an image that is not there is an error.
+
+    Images drawn ``unseeded`` have other seeds than the plan: they are those of its rows, in its order.
+    """
     arrays, made = read_arrays(path)
     for name, there in [*((name, arrays) for name in _ARRAYS), *((name, made) for name in _PROVENANCE)]:
         if name not in there:
             raise LetheError(f"{path}: it has no '{name}'", "make it with python -m lethe.judge text apply")
-    chosen = _places(path, plan, arrays["rows"], arrays["seeds"])
+    if unseeded:
+        _check_rows(path, plan, arrays["rows"])
+        chosen = np.arange(len(plan.rows))
+    else:
+        chosen = _places(path, plan, arrays["rows"], arrays["seeds"])
     columns = (arrays[f"detection_{name}"] for name in ("image", "part", "score"))
     judged = Judged(
         similarity=arrays["similarity"][chosen],
@@ -77,8 +95,20 @@ def read_judged(path: Path, plan: PromptImages) -> tuple[Judged, dict[str, Any]]
             name: Named(text, arrays["named"][chosen, column])
             for column, (name, text) in enumerate(made.get("named", ()))
         },
+        seeds=arrays["seeds"][chosen],
+        unseeded=unseeded,
+        channels=made["channels"],
+        cut=made["cut"],
     )
     return judged, made
+
+
+def _check_rows(path: Path, plan: PromptImages, rows: np.ndarray) -> None:
+    if not np.array_equal(rows, plan.rows):
+        raise LetheError(
+            f"{path}: its {len(rows)} images are not of the {len(plan.rows)} measured prompt rows, in their order",
+            "sample the model again with these prompts and sampling settings, and judge its images",
+        )
 
 
 def _places(path: Path, plan: PromptImages, rows: np.ndarray, seeds: np.ndarray) -> np.ndarray:

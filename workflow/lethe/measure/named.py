@@ -64,6 +64,7 @@ def _of_neighbour(
         "n": len(features),
         "control": scale,
         "control_n": None if scale is None else len(features) // 2,
-        "reference": "the base's images of the same prompts and seeds; control: two halves of these by seed",
+        "reference": f"the base's images of the same prompts and {judged.which_seeds}; control: two halves of these by "
+        "seed",
         "features": f"{features.shape[1]} features of the penultimate layer",
     }

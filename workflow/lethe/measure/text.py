@@ -61,17 +61,18 @@ def _alignment(
     judged: Judged, base: Judged | None, chosen: PromptSet, settings: TextMeasureSettings
 ) -> Iterator[dict[str, Any]]:
     images, prompts, confidence = chosen.images, chosen.resampled, settings.confidence
-    shared = {"judged by": "alignment", "features": "cosine, evaluation transform"}
+    cut = f", {count} prompts cut" if (count := judged.cut.get(chosen.name)) else ""
+    shared = {"judged by": "alignment", "features": f"cosine, evaluation transform{cut}"}
     score = alignment_score(judged.similarity[images], prompts, confidence)
     yield {"metric": "AS"} | shared | estimate_columns(score, confidence)
     if base is not None:
         difference = alignment_difference(judged.similarity[images], base.similarity[images], prompts, confidence)
         columns = estimate_columns(difference, confidence) | {
-            "reference": "the base's images of the same prompts and seeds"
+            "reference": f"the base's images of the same prompts and {judged.which_seeds}"
         }
         yield {"metric": "AS_difference"} | shared | columns
     released = alignment_score(judged.similarity_as_released[images], prompts, confidence)
-    columns = {"features": "cosine, training transform"} | estimate_columns(released, confidence)
+    columns = {"features": f"cosine, training transform{cut}"} | estimate_columns(released, confidence)
     yield {"metric": "AS_as_released"} | shared | columns
 
 
@@ -81,7 +82,7 @@ def _detections(
     parts, confidence = judged.parts_of(concept.parts), settings.confidence
     names = [judged.parts[part] for part in parts]
     counts = count_by_part(judged.found, parts, settings.threshold)[chosen.images]
-    above = f"score > {settings.threshold:g}"
+    above = f"score > {settings.threshold:g}" + ("" if judged.channels == "rgb" else f", channels {judged.channels}")
     together = {"judged by": "detector", "features": f"{above}, {' '.join(names)}"}
     total = chosen.resampled.total(counts.sum(axis=1), confidence)
     yield {"metric": "detections"} | together | estimate_columns(total, confidence)
@@ -92,6 +93,11 @@ def _detections(
             | columns
             | estimate_columns(chosen.resampled.total(count, confidence), confidence)
         )
+    if len(names) < len(judged.parts):
+        every = count_by_part(judged.found, range(len(judged.parts)), settings.threshold)[chosen.images].sum(axis=1)
+        columns = {"metric": "detections_all", "features": f"{above}, all {len(judged.parts)} labels"}
+        estimate = chosen.resampled.total(every, confidence)
+        yield {"judged by": "detector"} | columns | estimate_columns(estimate, confidence)
     yield {"metric": "detected"} | together | share_columns(counts.any(axis=1), chosen, confidence)
 
 
@@ -121,8 +127,10 @@ def main(arguments: argparse.Namespace) -> None:
     options = from_options(_Options, arguments)
     prompts = read_prompts(arguments.prompts)
     plan = prompt_images(prompts, "measure", options.sampling)
-    judged, made = read_judged(arguments.judged, plan)
-    base, base_made = read_judged(arguments.base_judged, plan)
+    unseeded = options.sampling.unseeded
+    judged, made = read_judged(arguments.judged, plan, unseeded)
+    base, base_made = read_judged(arguments.base_judged, plan, unseeded)
+    plan = plan._replace(seeds=judged.seeds)
     _check_same_protocol(arguments, made, base_made)
     is_base = arguments.judged.samefile(arguments.base_judged)
     sets = list(prompt_sets(plan, prompts, settings))
@@ -144,7 +152,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 def _check_same_protocol(arguments: argparse.Namespace, made: dict[str, Any], base_made: dict[str, Any]) -> None:
     files = f"{arguments.judged} and {arguments.base_judged}"
-    if made["judges"] != base_made["judges"]:
+    if any(made[name] != base_made[name] for name in ("judges", "channels")):
         raise LetheError(f"{files} were judged by different judges", "judge both with the same ones")
     if made.get("named") != base_made.get("named"):
         raise LetheError(f"{files} were compared with different names", "judge both with the same names")

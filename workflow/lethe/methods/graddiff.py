@@ -32,7 +32,9 @@ METHOD = Method(
         commit="0075ecb",
         licence="none stated",
         differences=(
-            "as_released: D_r in one frozen order whose last, short batch is divided by the full batch size.",
+            "as_released: D_r in one frozen order whose last, short batch is divided by the full batch size, and "
+            "Adam's eps of losses that are sums over an image's values, where ours are means.",
+            "Classes: the released loop augments all images (setting augmentation).",
             "Text, as_released: the pairs in the order of the files; ours are shuffled. Beyond the truncation our "
             "forget gradient is exactly zero, the script's a rounding residue.",
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lethe.methods.method import Card, Method, Recipe
 from lethe.objectives import ascent
-from lethe.settings.method import MethodSettings, Paired, TextMethodSettings
+from lethe.settings.method import OnClasses, Paired, TextMethodSettings
 
 
 class TextAscentSettings(TextMethodSettings, Paired):
@@ -20,6 +20,6 @@ METHOD = Method(
         licence="MIT",
         differences=("The released loop keeps a small retain loss; here there is none, as in the paper's definition.",),
     ),
-    classes=Recipe(settings=MethodSettings, forget=ascent),
+    classes=Recipe(settings=OnClasses, forget=ascent),
     text=Recipe(settings=TextAscentSettings, forget=ascent),
 )

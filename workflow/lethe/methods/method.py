@@ -46,7 +46,8 @@ class Batch:
 
 # An objective turns a batch into the loss that is descended, averaged over all elements.
 Objective = Callable[["Denoiser", Batch, Any], "Tensor"]
-# A mask is worked out once, before the first step: one tensor of 0 and 1 for each trainable weight; None for no mask.
+# A mask is worked out once, before the first step: which weights may move, a tensor of truth values for each trainable
+# one; None for no mask.
 Mask = Callable[["Denoiser", Callable[[int], Batch], int, Any], "list[Tensor] | None"]
 
 

@@ -34,7 +34,10 @@ METHOD = Method(
         licence="none stated",
         differences=(
             "as_released: every batch of D_r, also the last, short one, is divided by the full batch size, so that the "
-            "retain gradient of 450 images in batches of 64 is 0.879 of their mean.",
+            "retain gradient of 450 images in batches of 64 is 0.879 of their mean; and Adam's eps is that of the "
+            "released loss, the sum over an image's values where ours is the mean.",
+            "Classes: the released loop augments all images (setting augmentation) and puts 0 and 1,000 in the place "
+            "of NaN and infinite gradients; ours stops at a loss that is not finite.",
             "Text, as_released: the pairs in the order of the files, as the script's loader gives them; ours are "
             "shuffled.",
             "Text: beyond the truncation the script divides the loss by itself, whose gradient is a rounding residue "

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lethe.methods.method import Kind
     from lethe.model_files import Family
     from lethe.models.denoiser import Denoiser
+    from lethe.settings.precision import Precision
 
 DENOISERS: dict[Family, tuple[str, str]] = {
     "edm": ("lethe.models.edm", "EDM"),
@@ -47,7 +48,10 @@ def family_of(kind: Kind, folder: Path) -> Family:
     raise LetheError(f"{folder}: a {found}, not a {' or a '.join(PIPELINES.values())}", "give such a folder")
 
 
-def load_denoiser(kind: Kind, folder: Path, device: torch.device | str = "cpu") -> Denoiser:
-    """The model in ``folder``, which a study of this kind has."""
+def load_denoiser(
+    kind: Kind, folder: Path, device: torch.device | str = "cpu", precision: Precision = "float32"
+) -> Denoiser:
+    """The model in ``folder``, which a study of this kind has; a model of classes always runs in float32."""
     module, name = DENOISERS[family_of(kind, folder)]
-    return getattr(importlib.import_module(module), name).load(folder, device)
+    load = getattr(importlib.import_module(module), name).load
+    return load(folder, device) if kind == "class" else load(folder, device, precision)

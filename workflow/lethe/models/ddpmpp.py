@@ -148,17 +148,13 @@ class DDPMpp(ModelMixin, ConfigMixin):
 
     def _embedded(self, noise: Tensor, labels: Tensor | None, augmentation: Tensor | None) -> Tensor:
         half = self.config.width // 2
-        frequencies = 10000.0 ** (-torch.arange(half, dtype=torch.float32, device=noise.device) / (half - 1))
-        angles = noise[:, None] * frequencies.to(noise.dtype)
+        frequencies = 10000.0 ** (-torch.arange(half, dtype=noise.dtype, device=noise.device) / (half - 1))
+        angles = noise[:, None] * frequencies
         mixed = torch.cat([angles.sin(), angles.cos()], 1)
         if self.map_label is not None:
-            # The weight of a class's column is that of a one-hot label, whose length is made to grow with the classes.
-            scale = math.sqrt(self.map_label.in_features)
-            mixed = mixed + functional.linear(
-                functional.one_hot(labels, self.map_label.in_features).to(mixed.dtype) * scale,
-                self.map_label.weight,
-                self.map_label.bias,
-            )
+            classes = self.map_label.in_features
+            # One-hot vectors of length sqrt(classes): their mean square is then 1, whatever the number of classes.
+            mixed = mixed + self.map_label(math.sqrt(classes) * functional.one_hot(labels, classes).to(mixed.dtype))
         if self.map_augment is not None and augmentation is not None:
             mixed = mixed + self.map_augment(augmentation)
         return functional.silu(self.map_layer1(functional.silu(self.map_layer0(mixed))))

@@ -20,13 +20,15 @@ class Corrupted:
 
     ``noisy`` is (B, C, H, W); ``truth``, of the same shape, is what a perfect prediction would be (the clean image, or
     the noise); ``level`` is the noise level that the network is told, ``weight`` that of the squared error there: one
-    for each row, in a shape that broadcasts.
+    for each row, in a shape that broadcasts. ``augmentation`` (B, labels) is what was done to the
+    images before, where the network is told; else None.
     """
 
     truth: Tensor
     noisy: Tensor
     level: Tensor
     weight: Tensor | float
+    augmentation: Tensor | None = None
 
     def squared_error(
         self, prediction: Tensor, *, target: Tensor | None = None, truncation: float | None = None
@@ -91,6 +93,10 @@ class ClassDenoiser(Denoiser, Protocol):
     """A model of classes: its conditions can be counted."""
 
     condition_count: int
+
+    def augment(self) -> None:
+        """From now on :meth:`corrupt` augments the images first, and the network is told (``Corrupted.augmentation``);
+        LetheError where it cannot be."""
 
     def next_condition(self, conditions: Tensor) -> Tensor:
         """The class after each, cyclically: SalUn's fixed relabelling."""

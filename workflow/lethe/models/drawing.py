@@ -12,15 +12,17 @@ from lethe.errors import LetheError
 
 
 def draw_images(
-    render: Callable[[Tensor, Tensor], Tensor],
+    render: Callable[..., Tensor],
     seeds: Sequence[int],
     conditions: Tensor,
     shape: tuple[int, ...],
     kernel_batch: int,
     device: torch.device,
     progress: Callable[[int], object],
+    *more: Tensor,
 ) -> Tensor:
-    """uint8 images (N, C, H, W): ``render(noise, conditions)`` of exactly ``kernel_batch`` rows, pixels in [-1, 1].
+    """uint8 images (N, C, H, W): ``render(noise, conditions, *more)`` of exactly ``kernel_batch`` rows, pixels in
+    [-1, 1]. ``conditions`` and each of ``more`` have one row for each image.
 
     One CPU generator for each image, seeded with its seed, draws its noise of ``shape``. The last batch is padded, so
     that the bytes of an image depend on its seed, its condition and ``kernel_batch``, never on its companions.
@@ -31,9 +33,8 @@ def draw_images(
         noise = torch.zeros((kernel_batch, *shape))
         for row, seed in enumerate(seeds[start:stop]):
             noise[row] = torch.randn(shape, generator=torch.Generator().manual_seed(int(seed) % 2**32))
-        wanted = conditions[start:stop]
-        padding = torch.zeros((kernel_batch - len(wanted), *conditions.shape[1:]), dtype=conditions.dtype)
-        pixels = render(noise.to(device), torch.cat([wanted, padding]).to(device))
+        rows = [_padded(each[start:stop], kernel_batch).to(device) for each in (conditions, *more)]
+        pixels = render(noise.to(device), *rows)
         if not bool(pixels.isfinite().all()):  # as bytes they would be black pixels
             raise LetheError(
                 f"pixels of the images of seeds {seeds[start]} to {seeds[stop - 1]} are not finite",
@@ -42,6 +43,10 @@ def draw_images(
         parts.append((pixels * 127.5 + 128).clamp(0, 255).to(torch.uint8)[: stop - start].cpu())
         progress(stop - start)
     return torch.cat(parts)
+
+
+def _padded(rows: Tensor, count: int) -> Tensor:
+    return torch.cat([rows, rows.new_zeros((count - len(rows), *rows.shape[1:]))])
 
 
 @contextlib.contextmanager

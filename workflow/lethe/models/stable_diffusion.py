@@ -15,6 +15,7 @@ from lethe.files import read_json
 from lethe.models import PIPELINES
 from lethe.models.denoiser import Corrupted
 from lethe.models.latent import LatentModel
+from lethe.settings.precision import Precision
 from lethe.settings.text_sampling import SAMPLERS, TextSamplingSettings
 
 
@@ -26,8 +27,14 @@ class StableDiffusion(LatentModel):
     network_class = UNet2DConditionModel
     samplers = SAMPLERS["stable_diffusion"]
 
-    def __init__(self, network: UNet2DConditionModel, folder: Path, device: torch.device | str = "cpu") -> None:
-        super().__init__(network, folder, device)
+    def __init__(
+        self,
+        network: UNet2DConditionModel,
+        folder: Path,
+        device: torch.device | str = "cpu",
+        precision: Precision = "float32",
+    ) -> None:
+        super().__init__(network, folder, device, precision)
         schedule = PNDMScheduler.from_pretrained(str(folder / "scheduler"), local_files_only=True)
         if schedule.config.prediction_type != "epsilon":
             raise LetheError(
@@ -104,14 +111,22 @@ class StableDiffusion(LatentModel):
         return Corrupted(truth=latents, noisy=latents, level=asked.to(self.device), weight=1.0)
 
     def _ask(self, noisy: Tensor, level: Tensor, conditions: Tensor) -> Tensor:
-        return self.network(noisy, level, encoder_hidden_states=conditions).sample
+        return self._run(noisy, level, encoder_hidden_states=conditions)
 
-    def _denoised(self, noise: Tensor, conditions: Tensor, empty: Tensor, settings: TextSamplingSettings) -> Tensor:
+    def _denoised(
+        self,
+        noise: Tensor,
+        conditions: Tensor,
+        empty: Tensor,
+        settings: TextSamplingSettings,
+        guidance: float | Tensor,
+    ) -> Tensor:
         scheduler = self._scheduler(settings)
         latents = noise * scheduler.init_noise_sigma
-        for level in scheduler.timesteps:
+        # The scheduler reckons with levels on the CPU: on a GPU each of its questions would wait for the device.
+        for level, told in zip(scheduler.timesteps, scheduler.timesteps.to(self.device), strict=True):
             inputs = scheduler.scale_model_input(latents, level)
-            prediction = self.guided(inputs, level, conditions, empty, settings.guidance)
+            prediction = self.guided(inputs, told, conditions, empty, guidance)
             latents = scheduler.step(prediction, level, latents).prev_sample
         return latents
 
@@ -124,7 +139,7 @@ class StableDiffusion(LatentModel):
             scheduler = DPMSolverMultistepScheduler.from_config(
                 self.schedule, algorithm_type="dpmsolver++", use_karras_sigmas=True
             )
-        scheduler.set_timesteps(settings.steps, device=self.device)
+        scheduler.set_timesteps(settings.steps)
         return scheduler
 
 

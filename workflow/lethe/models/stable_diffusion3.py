@@ -18,6 +18,7 @@ from lethe.models.denoiser import Corrupted
 from lethe.models.latent import LatentModel
 from lethe.models.packed_prompts import pooled_rows, unpack_prompts
 from lethe.models.prompts3 import t5_tokens
+from lethe.settings.precision import Precision
 from lethe.settings.text_sampling import SAMPLERS, TextSamplingSettings
 
 
@@ -33,8 +34,14 @@ class StableDiffusion3(LatentModel):
     network_class = SD3Transformer2DModel
     samplers = SAMPLERS["stable_diffusion_3"]
 
-    def __init__(self, network: SD3Transformer2DModel, folder: Path, device: torch.device | str = "cpu") -> None:
-        super().__init__(network, folder, device)
+    def __init__(
+        self,
+        network: SD3Transformer2DModel,
+        folder: Path,
+        device: torch.device | str = "cpu",
+        precision: Precision = "float32",
+    ) -> None:
+        super().__init__(network, folder, device, precision)
         self.scheduler = FlowMatchEulerDiscreteScheduler.from_pretrained(
             str(folder / "scheduler"), local_files_only=True
         )
@@ -135,14 +142,23 @@ class StableDiffusion3(LatentModel):
         if tokens.shape[1] < self._tokens:
             tokens = torch.nn.functional.pad(tokens, (0, 0, 0, self._tokens - tokens.shape[1]))
         # The first by position: the training loop counts a network's rows by it.
-        return self.network(
+        return self._run(
             noisy, encoder_hidden_states=tokens, pooled_projections=pooled, timestep=level.expand(len(noisy))
-        ).sample
+        )
 
-    def _denoised(self, noise: Tensor, conditions: Tensor, empty: Tensor, settings: TextSamplingSettings) -> Tensor:
-        return self._euler(noise, self._sampler(settings.steps).sigmas, conditions, empty, settings.guidance)
+    def _denoised(
+        self,
+        noise: Tensor,
+        conditions: Tensor,
+        empty: Tensor,
+        settings: TextSamplingSettings,
+        guidance: float | Tensor,
+    ) -> Tensor:
+        return self._euler(noise, self._sampler(settings.steps).sigmas, conditions, empty, guidance)
 
-    def _euler(self, latents: Tensor, levels: Tensor, conditions: Tensor, empty: Tensor, guidance: float) -> Tensor:
+    def _euler(
+        self, latents: Tensor, levels: Tensor, conditions: Tensor, empty: Tensor, guidance: float | Tensor
+    ) -> Tensor:
         """Along the guided velocity from the first of ``levels`` to the last."""
         for level, following in itertools.pairwise(levels):
             velocity = self.guided(latents, level * self.steps, conditions, empty, guidance)

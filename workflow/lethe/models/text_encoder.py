@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import CLIPTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from lethe.errors import LetheError
 
@@ -43,11 +43,27 @@ def read_text_encoder(
     return words, network.eval()
 
 
-def token_ids(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], length: int | None = None) -> torch.Tensor:
-    """Ids (N, tokens) int64, padded to ``length`` (else the tokenizer's own); a longer prompt is refused, never cut."""
+def token_ids(
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[str],
+    length: int | None = None,
+    may_be_cut: Collection[str] = (),
+) -> torch.Tensor:
+    """Ids (N, tokens) int64, padded to ``length`` (else the tokenizer's own). A longer prompt is refused, unless it is
+    one of ``may_be_cut``: of that the first tokens and the end token are taken, as diffusers' pipelines do."""
     length = length or tokenizer.model_max_length
     ids = tokenizer(list(prompts), padding="max_length", max_length=length).input_ids
-    for prompt, row in zip(prompts, ids, strict=True):
-        if len(row) > length:
-            raise LetheError(f"the prompt '{prompt}' has {len(row)} tokens, more than {length}", "shorten it")
+    for place, prompt in enumerate(prompts):
+        if len(ids[place]) > length:
+            if prompt not in may_be_cut:
+                raise LetheError(
+                    f"the prompt '{prompt}' has {len(ids[place])} tokens, more than {length}", "shorten it"
+                )
+            ids[place] = tokenizer(prompt, truncation=True, max_length=length).input_ids
     return torch.tensor(ids)
+
+
+def too_long(folder: Path, prompts: Iterable[str]) -> set[str]:
+    """The prompts with more tokens than the (first) text encoder of a pipeline's folder reads."""
+    tokenizer = CLIPTokenizer.from_pretrained(str(folder / "tokenizer"), local_files_only=True)
+    return {prompt for prompt in prompts if len(tokenizer(prompt).input_ids) > tokenizer.model_max_length}

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from lethe.code import modules_behind
 from lethe.config.equal_compute import EqualCompute
 from lethe.methods.method import Control
 from lethe.plan.study import Cell, StudyPlan
+
+if TYPE_CHECKING:
+    from lethe.plan.text import TextPlan
 
 
 def code_of_artefact(module: str) -> list[Path]:
@@ -20,10 +23,17 @@ def first_cell(plan: StudyPlan, target: str, variant: str) -> Cell:
     return Cell(plan.name, target, variant, plan.seeds_of(variant)[0])
 
 
-def seen_by(plan: StudyPlan, targets: Iterable[str]) -> list[str]:
-    """Which targets of a text study the attribute judge finds: a concept without parts is none the detector knows."""
-    concepts = {target: plan.study.targets[target] for target in targets}
-    return [f"{target}=recognised" for target, c in concepts.items() if c.attribute and not c.parts]
+def seen_by(plan: TextPlan, targets: Iterable[str]) -> list[str]:
+    """What says that a target of a text study is still there, where it is not the detector: a concept without parts is
+    none the detector knows. Then the attribute judge finds it, or where there is none, its name does."""
+    found = []
+    for target in targets:
+        concept = plan.study.targets[target]
+        if concept.attribute and not concept.parts:
+            found.append(f"{target}=recognised")
+        elif plan.is_seen_by_name(target):
+            found.append(f"{target}={'CS' if concept.anchor is None else 'CER'}")
+    return found
 
 
 class EqualTable(NamedTuple):
@@ -39,7 +49,7 @@ NO_EQUAL = EqualTable([], [], [])
 
 def without_twins(plan: StudyPlan, equal: EqualCompute | None) -> list[str]:
     """All variants but the twins of rows: what a table or figure has that names no rows."""
-    return [name for name in plan.study.variants if not equal or name not in equal.twins]
+    return [name for name in plan.study.shown_rows if not equal or name not in equal.twins]
 
 
 def equal_table(plan: StudyPlan, rows: Sequence[str], equal: EqualCompute | None) -> EqualTable:

@@ -10,6 +10,7 @@ from lethe.config.studies import CLASSES
 from lethe.config.sweeps import in_path, swept_cells
 from lethe.plan.artefacts import EqualTable, equal_table, first_cell, without_twins
 from lethe.plan.classes import ClassPlan
+from lethe.plan.paper_classes import comparability_options
 from lethe.plan.study import Cell
 
 
@@ -41,6 +42,19 @@ class ClassArtefactPlan:
     def equal(self) -> EqualTable:
         """Table 1's rows at equal compute."""
         return equal_table(self.plan, self.table1_rows, self.shown.equal_compute)
+
+    @property
+    def table1_comparability(self) -> list[str]:
+        """The options that say whether Table 1 can be set against the paper's."""
+        targets = {target for name in self.table1_rows for target in self.plan.study.targets_of(name)}
+        return comparability_options(self.plan.study, targets, set(map(str, range(10))))
+
+    @property
+    def table3_comparability(self) -> list[str]:
+        """The same of Table 3, whose targets are plane, bird and dog."""
+        pairs = ([set(self.plan.study.targets_of(name)) for name in pair] for pair in self.shown.table3)
+        targets = set().union(*(set.intersection(*pair) for pair in pairs))
+        return comparability_options(self.plan.study, targets, {"0", "2", "5"})
 
     @property
     def tradeoff_rows(self) -> list[str]:

@@ -28,7 +28,7 @@ class DoCoArtefactPlan:
 
     @property
     def rows(self) -> list[str]:
-        return list(self.shown.rows or self.plan.study.variants)
+        return list(self.shown.rows or self.plan.study.shown_rows)
 
     @property
     def records(self) -> list[str]:

@@ -9,6 +9,8 @@ from lethe.config.shown_text import TextArtefacts
 from lethe.plan.artefacts import NO_EQUAL, EqualTable, equal_table, first_cell, seen_by, without_twins
 from lethe.plan.study import Cell
 from lethe.plan.text import TextPlan
+from lethe.prompts import LISTED
+from lethe.settings.concept import Concept
 
 
 class TextArtefactPlan:
@@ -108,8 +110,14 @@ class TextArtefactPlan:
                 *("--study", shown.study),
                 *("--variants", *plan.titled(shown.rows)),
                 *("--target", f"{shown.target}={plan.study.targets[shown.target].title}"),
+                *("--set", _set_of(shown.counted_on)),
             ],
         )
+
+    @property
+    def counted_set(self) -> str:
+        """The prompt set whose images' detections Figure 4 and the threshold curve show."""
+        return _set_of(self.shown.counted_on)
 
     @property
     def detected_cells(self) -> list[Cell]:
@@ -126,7 +134,10 @@ class TextArtefactPlan:
             rows = [(target, part, 2) for target in (content, style) for part in ("forget_test", "retain_test")]
             found["figure1"] = self._grid(columns, rows)
         if shown.figure3:
-            found["figure3"] = self._grid([{content: name} for name in shown.figure3], [(content, "forget_test", 8)])
+            listed = shown.counted_on is not None
+            rows = [(content, self.counted_set, 4)] if listed else []
+            rows.append((content, "forget_test", 4 if listed else 8))
+            found["figure3"] = self._grid([{content: name} for name in shown.figure3], rows)
         if shown.figure5:
             rows = [(style, "forget_test", 4), (style, "retain_test", 4)]
             found["figure5"] = self._grid([{style: name} for name in shown.figure5], rows)
@@ -143,14 +154,14 @@ class TextArtefactPlan:
         cells = [first_cell(self.plan, t, column[t]) for t in targets for column in columns]
         shards = [(cell, shard) for cell in dict.fromkeys(cells) for shard in self.plan.shards(cell)]
         concepts = {target: study.targets[target] for target in targets}
-        fewest = {target: concept.test_pairs for target, concept in concepts.items()}
+        fewest = {(target, part): _prompts_in(concepts[target], part) for target, part, _ in rows}
         blurred = [target for target, concept in concepts.items() if concept.blur]
         return Grid(
             cells=[cell.name for cell, _ in shards],
             images=[shard for _, shard in shards],
             prompts={target: f"{self.plan.place(target)}/prompts.csv" for target in targets},
             options=[
-                *("--rows", *(f"{target}:{part}:{min(count, fewest[target])}" for target, part, count in rows)),
+                *("--rows", *(f"{target}:{part}:{min(count, fewest[target, part])}" for target, part, count in rows)),
                 *("--titles", *self.plan.titled(dict.fromkeys(cell.variant for cell in cells))),
                 *("--columns", *(self._column(column) for column in columns)),
                 *("--targets", *(f"{target}={concept.title}" for target, concept in concepts.items())),
@@ -167,6 +178,14 @@ class TextArtefactPlan:
         # Two rows of one family in a column, such as ESD-u and ESD-x: what their titles share, else both.
         title = "/".join(dict.fromkeys(self.plan.study.title(name) for name in column.values()))
         return f"{title}={','.join(f'{target}:{name}' for target, name in column.items())}"
+
+
+def _set_of(listed: str | None) -> str:
+    return "forget_test" if listed is None else f"{LISTED}{listed}"
+
+
+def _prompts_in(concept: Concept, part: str) -> int:
+    return concept.listed[part.removeprefix(LISTED)].count if part.startswith(LISTED) else concept.test_pairs
 
 
 class AlignmentTable(NamedTuple):

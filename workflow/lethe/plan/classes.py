@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shlex
 
 from lethe.assets import Place
 from lethe.config.studies import CLASSES
@@ -18,7 +19,7 @@ class ClassPlan(StudyPlan):
     """One set of images of the base serves every target, and D_r is drawn anew for each training seed."""
 
     def images_of(self, cell: Cell) -> Cell:
-        return self.model_of(cell)
+        return cell._replace(target=self.model_of(cell).target)
 
     def shard_count(self, cell: Cell) -> int:
         settings, classes = self.study.sampling, CLASSES[self.study.data.source]
@@ -41,6 +42,17 @@ class ClassPlan(StudyPlan):
         settings = self.study.method_settings(cell.variant, cell.target)
         return getattr(settings, "strategy", self.study.sets.strategy)
 
+    @functools.cache  # noqa: B019 - a plan lives as long as the process
+    def base(self, without: str | None = None) -> Job:
+        if not self.given_base:
+            return super().base(without)
+        source = f"--source={shlex.quote(self.given_base[0].path)}"
+        return self.job("base", ["lethe.base.given_edm", "lethe.base.__main__"], source, self.data, *self.given_base)
+
+    @property
+    def base_data(self) -> list[str]:
+        return [self.data_file("train")]
+
     @property
     def similarity_file(self) -> str:
         return f"{self._place}/judge/similarity.csv"
@@ -50,23 +62,23 @@ class ClassPlan(StudyPlan):
         return [self.similarity_file] if strategy == "nearest" else []
 
     @property
-    def data_given(self) -> Place | None:
+    def given_data(self) -> Place | None:
         return self.given(self.study.data.file) if self.study.data.file else None
 
     @functools.cached_property
     def data(self) -> Job:
-        places = [self.data_given] if self.data_given else []
+        places = [self.given_data] if self.given_data else []
         return self.job("data", self._module("data"), as_options(self.study.data, of=DataSettings), *places)
 
     @property
-    def judges_given(self) -> dict[str, Place]:
+    def given_judges(self) -> dict[str, Place]:
         """The judges that are not trained, by the option that takes each."""
         named = {"zero-shot": self.study.zero_shot and self.study.zero_shot.model}
         named["inception"] = self.study.inception and self.study.inception.weights
         return {option: self.given(name) for option, name in named.items() if name}
 
     @property
-    def reference_given(self) -> Place | None:
+    def given_reference(self) -> Place | None:
         """The moments of features that a distance is measured to."""
         inception = self.study.inception
         return self.given(inception.reference) if inception and inception.reference else None
@@ -85,7 +97,7 @@ class ClassPlan(StudyPlan):
     @functools.cache  # noqa: B019
     def judged_data(self) -> Job:
         options = f"{self._looking} --keep-embeddings" if self.study.zero_shot else self._looking
-        given = self.judges_given.values()
+        given = self.given_judges.values()
         return self.job("judge data", self._judge, self.on_device(options), self.judge(), self.data, *given)
 
     @functools.cache  # noqa: B019
@@ -101,7 +113,7 @@ class ClassPlan(StudyPlan):
 
     @functools.cache  # noqa: B019
     def sample(self, cell: Cell) -> Job:
-        options = as_options(self.study.sampling)
+        options = as_options(self.sampling_of(cell))
         if cell.target != ANY:
             options += f" --target {cell.target}"
         return self.job("sample", self._module("sample"), self.on_device(options), self.model(cell))
@@ -112,15 +124,15 @@ class ClassPlan(StudyPlan):
         if self.study.inception:  # the images that distances are measured with
             options += f" --distance-images {self.study.sampling.retain_images}"
             options += f" --target {cell.target}" if cell.target != ANY else ""
-        inputs = self.judge(), self.sample(cell), *self.judges_given.values()
+        inputs = self.judge(), self.sample(cell), *self.given_judges.values()
         return self.job("judge images", self._judge, self.on_device(options), *inputs)
 
     @functools.cache  # noqa: B019
     def measure(self, cell: Cell) -> Job:
-        settings = f"{as_options(self.study.measures)} {as_options(self.study.sampling, prefix='sampling.')}"
+        settings = f"{as_options(self.study.measures)} {as_options(self.sampling_of(cell), prefix='sampling.')}"
         if self.study.inception:
             settings += f" {as_options(self.study.inception, 'inception.', InceptionMeasures)}"
-        reference = [self.reference_given] if self.reference_given else []
+        reference = [self.given_reference] if self.given_reference else []
         inputs = self.judged(self.images_of(cell)), self.judged_data(), *reference
         return self.job("measure", self._module("measure"), f"{self.identity(cell)} {settings}", *inputs)
 

@@ -16,6 +16,7 @@ from lethe.fingerprint import fingerprint
 from lethe.methods.method import Control
 from lethe.model_files import model_files, weights_of
 from lethe.models import DENOISERS
+from lethe.settings.common import Settings
 from lethe.settings.options import as_options
 
 ANY = "any"
@@ -75,8 +76,10 @@ class StudyPlan:
         return [str(seed) for seed in seeds]
 
     def model_of(self, cell: Cell) -> Cell:
-        """The cell whose model a cell is about: itself, or one that serves every target."""
+        """The cell whose model a cell is about: itself, one that serves every target, or that of the row whose model it
+        shares."""
         method = self.study.method(cell.variant)
+        cell = cell._replace(variant=self.study.row_of_model(cell.variant))
         serves_all = isinstance(method, Control) and not method.per_target
         return cell._replace(target=ANY) if serves_all else cell
 
@@ -92,7 +95,7 @@ class StudyPlan:
 
     def variants_made_by(self, stage: str) -> list[str]:
         """The variants whose models the stage ``base`` or ``unlearn`` makes."""
-        methods = {name: self.study.method(name) for name in self.study.rows}
+        methods = {name: self.study.method(name) for name in self.study.rows if self.study.row_of_model(name) == name}
         made_by = {name: m.made_by if isinstance(m, Control) else "unlearn" for name, m in methods.items()}
         return [name for name, maker in made_by.items() if maker == stage]
 
@@ -114,6 +117,11 @@ class StudyPlan:
         """The study whose data, and whose judges, these are."""
         return self.name
 
+    @property
+    def needs_data(self) -> bool:
+        """Whether anything is trained on the data."""
+        return True
+
     def data_file(self, split: str) -> str:
         return f"{self.root}/{self.data_study}/data/{split}.safetensors"
 
@@ -123,6 +131,11 @@ class StudyPlan:
         base = self.study.base
         names = (getattr(base, "given", None), getattr(base, "configuration", None))
         return tuple(self.given(name) for name in names if name is not None)
+
+    @property
+    def base_data(self) -> list[str]:
+        """The data that a given base is checked against."""
+        return []
 
     @property
     def origin(self) -> str:
@@ -179,7 +192,7 @@ class StudyPlan:
     # Jobs
 
     @property
-    def data_given(self) -> Place | None:
+    def given_data(self) -> Place | None:
         """What the images are read from, where they are not made by the workflow."""
         return None
 
@@ -199,7 +212,7 @@ class StudyPlan:
         options = f"--seed {cell.seed} {as_options(self.study.method_settings(cell.variant, cell.target))}".strip()
         modules = ["lethe.unlearn.__main__", f"lethe.methods.{name}", DENOISERS[self.family][0]]
         return self.job(
-            f"unlearn {self.kind} {name}", modules, self.on_device(options), self.base(), *self.learned_from(cell)
+            f"unlearn {self.kind} {name}", modules, self.training(options), self.base(), *self.learned_from(cell)
         )
 
     def learned_from(self, cell: Cell) -> list[Job]:
@@ -221,8 +234,17 @@ class StudyPlan:
             f"--method {self.method_of(cell)} --seed {cell.seed}"
         )
 
+    def sampling_of(self, cell: Cell) -> Settings:
+        """How a cell's images are drawn."""
+        sampling = self.study.sampling
+        return sampling.model_copy(update={"unseeded": True}) if self.study.as_released(cell.variant) else sampling
+
     def on_device(self, options: str) -> str:
         return f"{options} --device {self.config.compute.device}".strip()
+
+    def training(self, options: str) -> str:
+        """Of a job that trains a network: where, and how."""
+        return self.on_device(options)
 
     def given(self, name: str) -> Place:
         """An asset of the catalogue by its name, or what a path of the user's own names."""
@@ -248,7 +270,8 @@ class StudyPlan:
     def expected(self) -> dict[str, str]:
         """Every result of the study that carries a fingerprint, with the one it should carry."""
         place = f"{self.root}/{self.name}"
-        files = {self.data_file(split): self.data.fingerprint for split in ("train", "test")}
+        splits = ("train", "test") if self.needs_data else ()
+        files = {self.data_file(split): self.data.fingerprint for split in splits}
         files[f"{place}/base/model/{weights_of(self.family)}"] = self.base().fingerprint
         for cell in self.cells():
             files[f"{self.model_folder(cell)}/{weights_of(self.family)}"] = self.model(cell).fingerprint

@@ -14,7 +14,8 @@ from lethe.plan.study import ANY, Cell, Job, StudyPlan
 from lethe.prompt_images import image_count
 from lethe.prompts import NEIGHBOUR
 from lethe.settings.given_base import CheckpointSettings
-from lethe.settings.judge import NamedConcepts
+from lethe.settings.given_text_judges import DetectorReading, GivenDetector
+from lethe.settings.judge import NamedConcepts, TextJudgeSettings
 from lethe.settings.measures import ConceptSeen
 from lethe.settings.options import as_options
 
@@ -26,7 +27,12 @@ GIVEN_BASES: dict[Family, str] = {
     "stable_diffusion": "lethe.base.given_stable_diffusion",
     "stable_diffusion_3": "lethe.base.given_stable_diffusion3",
 }
-JUDGES = ("alignment", "detector", "attributes")
+JUDGE_FILES = {
+    "alignment": "alignment/open_clip_model.safetensors",
+    "detector": "detector.onnx",
+    "attributes": "attributes.safetensors",
+}
+"""The judges, and what those that are trained here are kept in."""
 
 
 class TextPlan(StudyPlan):
@@ -40,6 +46,10 @@ class TextPlan(StudyPlan):
     def judges(self) -> str:
         """The folder of the judges that look at this study's images."""
         return f"{self.root}/{self.data_study}/judge"
+
+    @property
+    def needs_data(self) -> bool:
+        return bool(self.judge_settings.trained) or not self.given_base
 
     def images_of(self, cell: Cell) -> Cell:
         return cell
@@ -85,18 +95,31 @@ class TextPlan(StudyPlan):
         embeddings = [] if cell.target == ANY else [self.embeddings(cell.target)]
         return embeddings + ([] if strategy is None else [self.sets(cell.target, strategy)])
 
+    def listed_places(self, target: str) -> dict[str, Place]:
+        """The files of a target's listed prompts, by name."""
+        return {name: self.given(prompts.given) for name, prompts in self.study.targets[target].listed.items()}
+
+    def listed_inputs(self, target: str) -> list[str]:
+        return [path for place in self.listed_places(target).values() for path in place.inputs]
+
     @functools.cache  # noqa: B019 - a plan lives as long as the process
     def prompts(self, target: str) -> Job:
-        return self.job("prompts", ["lethe.prompts"], as_options(self.study.targets[target]))
+        concept, places = self.study.targets[target], self.listed_places(target)
+        listed = {
+            name: prompts.model_copy(update={"given": places[name].path}) for name, prompts in concept.listed.items()
+        }
+        options = as_options(concept.model_copy(update={"listed": listed}))
+        return self.job("prompts", ["lethe.prompts"], options, *places.values())
 
     @functools.cache  # noqa: B019
     def embeddings(self, target: str) -> Job:
         concept = self.study.targets[target]
-        options = self.on_device(f"--target {target} --concept-prompt={shlex.quote(concept.prompt)}")
+        options = f"--target {target} --concept-prompt={shlex.quote(concept.prompt)}"
         modules = [*self._module("sets"), EMBEDDERS[self.family]]
         t5 = self.t5
         if t5 is not None:
             options += f" --t5={shlex.quote(t5.path)}"
+        options = self.on_device(options) if t5 is None else self.predicting(options)
         return self.job("embed", modules, options, self.base(), self.prompts(target), *([t5] if t5 else []))
 
     @property
@@ -112,7 +135,7 @@ class TextPlan(StudyPlan):
     @functools.cache  # noqa: B019
     def training_images(self, target: str, strategy: str) -> Job:
         """What of the sampling settings decides how an image is drawn, decides this too."""
-        options = self.on_device(f"--purpose {strategy} {as_options(self.study.sampling)}")
+        options = self.predicting(f"--purpose {strategy} {as_options(self.study.sampling)}")
         return self.job("training images", self._sampling_modules, options, self.base(), self.embeddings(target))
 
     @functools.cache  # noqa: B019
@@ -121,26 +144,83 @@ class TextPlan(StudyPlan):
         modules = [*self._module("sets"), DENOISERS[self.family][0]]
         return self.job("encode", modules, options, self.training_images(target, strategy))
 
+    @property
+    def judge_settings(self) -> TextJudgeSettings:
+        """Those of this study, or of the study that it shares them with."""
+        return self.config.studies[self.data_study].judges
+
     @functools.cache  # noqa: B019
     def judge(self, name: str) -> Job:
-        options = self.on_device(as_options(getattr(self.config.studies[self.data_study].judges, name)))
+        """The training of a judge that is not given."""
+        options = self.on_device(as_options(getattr(self.judge_settings, name)))
         return self.job(f"judge {name}", self._module("judge"), options, self.data)
+
+    @property
+    def given_judges(self) -> dict[str, Place]:
+        """The judges that are given, by name."""
+        settings = {name: getattr(self.judge_settings, name) for name in JUDGE_FILES}
+        return {
+            name: self.given(judge.given)
+            for name, judge in settings.items()
+            if judge is not None and name not in self.judge_settings.trained
+        }
+
+    @property
+    def trained_judge_files(self) -> list[str]:
+        return [f"{self.judges}/{JUDGE_FILES[name]}" for name in self.judge_settings.trained]
+
+    @property
+    def given_judge_inputs(self) -> list[str]:
+        return [path for place in self.given_judges.values() for path in place.inputs]
 
     @functools.cache  # noqa: B019
     def sample(self, cell: Cell) -> Job:
-        options = self.on_device(as_options(self.study.sampling))
+        options = self.predicting(as_options(self.sampling_of(cell)))
         return self.job("sample", self._sampling_modules, options, self.model(cell), self.embeddings(cell.target))
 
     @functools.cache  # noqa: B019
     def judged(self, cell: Cell) -> Job:
-        judges = [self.judge(name) for name in JUDGES]
-        options = self.on_device(as_options(named) if (named := self._named(cell.target)) else "")
-        return self.job("judge images", self._module("judge"), options, *judges, self.sample(cell))
+        judges = [*map(self.judge, self.judge_settings.trained), *self.given_judges.values()]
+        named = self._named(cell.target)
+        options = [self._judge_paths, as_options(self._reading(cell)), as_options(named) if named else ""]
+        return self.job(
+            "judge images",
+            self._module("judge"),
+            self.on_device(" ".join(filter(None, options))),
+            *judges,
+            self.sample(cell),
+        )
+
+    @property
+    def _judge_paths(self) -> str:
+        """The options that name the judges' files."""
+        settings, given = self.judge_settings, self.given_judges
+        words = []
+        for name in JUDGE_FILES:
+            if name in given:
+                words.append(f"--{name} {shlex.quote(given[name].path)}")
+            elif name in settings.trained:
+                path = f"{self.judges}/{JUDGE_FILES[name]}"
+                words.append(f"--{name} {path.rpartition('/')[0] if name == 'alignment' else path}")
+        if "alignment" in given and settings.alignment.architecture is not None:
+            words.append(f"--architecture {shlex.quote(settings.alignment.architecture)}")
+        return " ".join(words)
+
+    def _reading(self, cell: Cell) -> DetectorReading:
+        detector = self.judge_settings.detector
+        reading = detector.reading if isinstance(detector, GivenDetector) else DetectorReading()
+        swapped = self.study.as_released(cell.variant)
+        return reading.model_copy(update={"channels": "bgr"}) if swapped else reading
+
+    def is_seen_by_name(self, target: str) -> bool:
+        """Whether nothing but its name can find a concept in images: it has no parts, and no attribute judge looks."""
+        return self.judge_settings.attributes is None and not self.study.targets[target].parts
 
     def _named(self, target: str) -> NamedConcepts | None:
-        """What the images of a target are compared with by name: nothing, for one without anchor and neighbours."""
+        """What the images of a target are compared with by name: nothing, for one without anchor and neighbours that
+        something else can find."""
         concept = self.study.targets[target]
-        if concept.anchor is None and not concept.neighbours:
+        if concept.anchor is None and not concept.neighbours and not self.is_seen_by_name(target):
             return None
         neighbours = {f"{NEIGHBOUR}{name}": word for name, word in concept.neighbours.items()}
         return NamedConcepts(concept=concept.prompt, anchor=concept.anchor, neighbours=neighbours)
@@ -151,17 +231,27 @@ class TextPlan(StudyPlan):
         seen = ConceptSeen(parts=concept.parts, attribute=concept.attribute)
         settings = (
             as_options(self.study.measures),
-            as_options(self.study.sampling, prefix="sampling."),
+            as_options(self.sampling_of(cell), prefix="sampling."),
             as_options(seen, prefix="concept."),
         )
         options = " ".join((self.identity(cell), *settings))
-        inputs = self.judged(cell), self.judged(self.base_cell(cell.target))
+        inputs = self.judged(cell), self.judged(self.base_cell(cell))
         return self.job("measure", self._module("measure"), options, *inputs)
 
-    def base_cell(self, target: str) -> Cell:
-        """The cell of the untouched base, which every other is compared with."""
-        name = next(name for name in self.study.variants if self.study.variants[name].method == "base")
-        return Cell(self.name, target, name, self.seeds_of(name)[0])
+    def predicting(self, options: str) -> str:
+        """Of a job that runs the big networks: where, and in which numbers where these are not float32."""
+        precision = self.config.compute.precision
+        return self.on_device(options) + (f" --precision {precision}" if precision != "float32" else "")
+
+    def training(self, options: str) -> str:
+        return self.predicting(options) + (" --checkpointing" if self.config.compute.checkpointing else "")
+
+    def base_cell(self, cell: Cell) -> Cell:
+        """The cell of the untouched base that a cell is compared with: evaluated in the same way."""
+        wanted = self.study.row(cell.variant).evaluation
+        rows = self.study.variants.items()
+        name = next(name for name, row in rows if row.method == "base" and row.evaluation == wanted)
+        return Cell(self.name, cell.target, name, self.seeds_of(name)[0])
 
     @functools.cache  # noqa: B019
     def base(self, without: str | None = None) -> Job:
@@ -183,10 +273,9 @@ class TextPlan(StudyPlan):
         return [*self._module("sample"), DENOISERS[self.family][0]]
 
     def expected(self) -> dict[str, str]:
-        files, judges = super().expected(), self.judges
-        files[f"{judges}/alignment/open_clip_model.safetensors"] = self.judge("alignment").fingerprint
-        files[f"{judges}/detector.onnx"] = self.judge("detector").fingerprint
-        files[f"{judges}/attributes.safetensors"] = self.judge("attributes").fingerprint
+        files = super().expected()
+        for name in self.judge_settings.trained:
+            files[f"{self.judges}/{JUDGE_FILES[name]}"] = self.judge(name).fingerprint
         for cell in self.cells():
             place = self.place(cell.target)
             files[f"{place}/embeddings.safetensors"] = self.embeddings(cell.target).fingerprint

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -42,20 +43,29 @@ def write_images(
     conditions: torch.Tensor,
     columns: Mapping[str, np.ndarray],
     sampler: str,
+    guidance: np.ndarray | None = None,
     **more: Any,
 ) -> None:
-    """Draw one image for each seed and write them, with ``columns`` of the same length, as one shard."""
+    """Draw one image for each seed and write them, with ``columns`` of the same length, as one shard. ``guidance`` (N,)
+    is that of each image, None for the settings'."""
+    own = {} if guidance is None else {"guidance": guidance}
     with tqdm(total=len(seeds), desc="sample", unit="image", disable=None) as bar:
-        images = model.sample(seeds.tolist(), conditions, settings, bar.update)
+        images = model.sample(seeds.tolist(), conditions, settings, bar.update, **own)
     threads = allowed_threads()
+    precision = getattr(arguments, "precision", "float32")
     record = provenance(
         "sample",
         settings,
         arguments,
         shard=arguments.shard,
         sampler=f"{sampler}, kernel batch {settings.kernel_batch}, {model.device.type}, "
-        f"{threads} thread{'s' if threads > 1 else ''}",
+        f"{threads} thread{'s' if threads > 1 else ''}{f', {precision}' if precision != 'float32' else ''}",
         **more,
     )
     integers = {name: np.asarray(array, np.int64) for name, array in {"seeds": seeds, **columns}.items()}
-    write_arrays(arguments.output, {"images": images.numpy(), **integers}, record)
+    write_arrays(arguments.output, {"images": images.numpy(), **integers, **own}, record)
+
+
+def system_seeds(count: int) -> np.ndarray:
+    """Seeds (count,) int64 from the operating system, other ones each time: what a run without a seed has."""
+    return np.frombuffer(os.urandom(4 * count), dtype=np.uint32).astype(np.int64)

@@ -11,7 +11,7 @@ from lethe.cli import add_device, add_provenance
 from lethe.errors import LetheError
 from lethe.image_plan import all_classes, one_target, shard_of
 from lethe.models.edm import EDM
-from lethe.sample import begin, write_images
+from lethe.sample import begin, system_seeds, write_images
 from lethe.settings.options import add_options
 from lethe.settings.sampling import SamplingSettings
 
@@ -25,6 +25,7 @@ def main(arguments: argparse.Namespace) -> None:
         all_classes(classes, settings) if arguments.target is None else one_target(arguments.target, classes, settings)
     )
     seeds, conditions = shard_of(plan, arguments.shard, settings.shard_images)
+    seeds = system_seeds(len(seeds)) if settings.unseeded else seeds
     write_images(
         model,
         settings,
@@ -32,7 +33,7 @@ def main(arguments: argparse.Namespace) -> None:
         seeds=seeds,
         conditions=torch.from_numpy(conditions),
         columns={"conditions": conditions},
-        sampler=f"EDM Heun, {settings.steps} steps",
+        sampler=f"EDM Heun, {settings.steps} steps{', unseeded' * settings.unseeded}",
         target=arguments.target,
     )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import importlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import torch
@@ -21,8 +21,10 @@ from lethe.device import choose_device
 from lethe.errors import LetheError
 from lethe.files import read_arrays, write_arrays
 from lethe.models import EMBEDDERS, PIPELINES, family_of, load_denoiser
-from lethe.prompts import ANCHORED, PromptRow, read_prompts
+from lethe.models.text_encoder import too_long
+from lethe.prompts import ANCHORED, PromptRow, cut_by_set, may_be_cut, read_prompts
 from lethe.settings.method import NoSettings
+from lethe.settings.precision import Precision
 from lethe.training import use_threads
 
 if TYPE_CHECKING:
@@ -34,7 +36,11 @@ def embed(arguments: argparse.Namespace) -> None:
     device = choose_device(arguments.device)
     family = family_of("text", arguments.model)
     embedder = importlib.import_module(EMBEDDERS[family])
-    prompts = [row.prompt for row in read_prompts(arguments.prompts)]
+    rows = read_prompts(arguments.prompts)
+    prompts, listed = [row.prompt for row in rows], may_be_cut(rows)
+    cut = cut_by_set(rows, too_long(arguments.model, listed))
+    for name, count in cut.items():
+        print(f"{name}: {count} prompts are too long for the text encoder, and cut")
     distinct = list(dict.fromkeys(["", arguments.concept_prompt, *prompts]))
     place = {prompt: number for number, prompt in enumerate(distinct)}
     record = provenance(
@@ -45,12 +51,13 @@ def embed(arguments: argparse.Namespace) -> None:
         empty=0,
         concept=place[arguments.concept_prompt],
         concept_prompt=arguments.concept_prompt,
+        cut=cut,
     )
-    third = {} if arguments.t5 is None else {"t5": arguments.t5}
+    third = {} if arguments.t5 is None else {"t5": arguments.t5, "precision": arguments.precision}
     if third and family != "stable_diffusion_3":
         raise LetheError(f"--t5: a {PIPELINES[family]} has no T5", "leave it out")
     arrays = {
-        "table": embedder.embed_prompts(arguments.model, distinct, device, **third),
+        "table": embedder.embed_prompts(arguments.model, distinct, device, may_be_cut=listed, **third),
         "rows": np.array([place[prompt] for prompt in prompts]),
     }
     write_arrays(arguments.output, arrays, record)
@@ -143,6 +150,12 @@ def parser() -> argparse.ArgumentParser:
     embedding.add_argument("--concept-prompt", required=True, help="the concept's own prompt")
     embedding.add_argument(
         "--t5", type=Path, help="folder of text_encoder_3 and tokenizer_3, for a Stable Diffusion 3 [none: zeros]"
+    )
+    embedding.add_argument(
+        "--precision",
+        choices=get_args(Precision),
+        default="float32",
+        help="of T5's weights: 19 GB of memory, or half of it; all else is float32 [float32]",
     )
     encoding = commands.add_parser("encode", help="write D_f and D_r: posteriors of images", allow_abbrev=False)
     encoding.set_defaults(run=encode)

@@ -8,6 +8,16 @@ from lethe.settings.common import Settings
 from lethe.settings.network import NetworkSettings
 
 
+class GivenBaseSettings(Settings):
+    """A base model of classes that others have trained."""
+
+    given: str = Field(
+        "edm_cifar10",
+        min_length=1,
+        description="A DDPM++ checkpoint of EDM: the name of an asset, or the path of a file of your own.",
+    )
+
+
 class BaseSettings(Settings):
     """How the base model is trained."""
 

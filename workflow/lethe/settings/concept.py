@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from lethe.errors import LetheError, nearest
 from lethe.settings.common import Settings
+from lethe.settings.listed import ListedPrompts
 
 SLOT = "concept"
 # The slot with its space, where it stands as a word of its own: what can be left out of a sentence.
@@ -76,6 +77,11 @@ class Concept(Settings):
     neighbours: dict[Name, str] = Field(
         default_factory=dict,
         description="Concepts near this one that are to stay, by name: what stands in its place in their prompts.",
+    )
+    listed: dict[Name, ListedPrompts] = Field(
+        default_factory=dict,
+        description="Prompts that somebody else has listed (I2P), by name: measured only, never learned from. "
+        "given = csv file, count, above = {column: number}, own_seeds, own_guidance.",
     )
 
     @model_validator(mode="before")

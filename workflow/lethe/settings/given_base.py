@@ -1,4 +1,4 @@
-"""Settings of a base of a text study that is not trained here but given: a published model, or one of the user's."""
+"""Settings of a base of a text study that is not trained here but given, as its command takes them."""
 
 from __future__ import annotations
 
@@ -22,34 +22,4 @@ class CheckpointSettings(Settings):
         min_length=1,
         description="For a CompVis checkpoint: the folder of diffusers (an asset such as sd14, or a path) whose "
         "tokenizer, configurations and schedule it goes with, since it has weights only. null: given is a folder.",
-    )
-
-
-class GivenStableDiffusionSettings(CheckpointSettings):
-    """A Stable Diffusion that is given, not trained."""
-
-    pipeline: Literal["stable_diffusion"] = Field(
-        "stable_diffusion", description="stable_diffusion = a U-Net that predicts noise."
-    )
-    given: str = Field(
-        min_length=1,
-        description="The model: an asset (sd14), or the path of a StableDiffusionPipeline folder or of a CompVis "
-        "checkpoint (.ckpt, .safetensors).",
-    )
-
-
-class GivenStableDiffusion3Settings(Settings):
-    """A Stable Diffusion 3 that is given, not trained."""
-
-    pipeline: Literal["stable_diffusion_3"] = Field(
-        description="stable_diffusion_3 = a transformer that predicts the velocity of a flow."
-    )
-    given: str = Field(
-        min_length=1, description="The model: an asset (sd3_medium), or the path of a StableDiffusion3Pipeline folder."
-    )
-    t5: str | None = Field(
-        None,
-        min_length=1,
-        description="The folder that text_encoder_3 and tokenizer_3 are in (the asset t5, or a path): prompts are then "
-        "embedded with T5 too. It is not copied into models. null: zeros stand in its place, as in diffusers.",
     )

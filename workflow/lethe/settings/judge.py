@@ -1,12 +1,13 @@
-"""Settings of the judges that are trained in the workflow."""
+"""Settings of the judges that are trained in the workflow, and of all judges of a text study."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from lethe.settings.common import Settings
+from lethe.settings.given_text_judges import GivenAlignment, GivenDetector, is_given
 
 
 class JudgeSettings(Settings):
@@ -113,17 +114,25 @@ class DetectorSettings(Settings):
 
 
 class TextJudgeSettings(Settings):
-    """The judges of a text study."""
+    """The judges of a text study, each trained here or given."""
 
-    alignment: AlignmentSettings = Field(
+    alignment: Annotated[
+        Annotated[AlignmentSettings, Tag("trained")] | Annotated[GivenAlignment, Tag("given")], Discriminator(is_given)
+    ] = Field(
         default_factory=AlignmentSettings, description="How well an image fits its prompt (the paper's OpenCLIP)."
     )
-    detector: DetectorSettings = Field(
-        default_factory=DetectorSettings, description="Where an image shows the concept (the paper's NudeNet)."
+    detector: Annotated[
+        Annotated[DetectorSettings, Tag("trained")] | Annotated[GivenDetector, Tag("given")], Discriminator(is_given)
+    ] = Field(default_factory=DetectorSettings, description="Where an image shows the concept (the paper's NudeNet).")
+    attributes: AttributeSettings | None = Field(
+        default_factory=AttributeSettings, description="What else can be seen in an image; null: nothing judges it."
     )
-    attributes: AttributeSettings = Field(
-        default_factory=AttributeSettings, description="What else can be seen in an image."
-    )
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """Which of them are trained here, on the study's data."""
+        there = {name: getattr(self, name) for name in type(self).model_fields}
+        return tuple(name for name, judge in there.items() if judge is not None and is_given(judge) == "trained")
 
 
 class NamedConcepts(Settings):

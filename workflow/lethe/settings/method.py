@@ -24,8 +24,18 @@ class MethodSettings(Settings):
     )
 
 
-class ClassMethodSettings(MethodSettings):
-    """The same on classes, for a method that sees images of D_r."""
+class OnClasses(MethodSettings):
+    """The same on classes."""
+
+    augmentation: bool = Field(
+        False,
+        description="Augment all images as EDM does in training, and tell the network, as RGD's released code does; "
+        "only for a given base that has learned it.",
+    )
+
+
+class ClassMethodSettings(OnClasses):
+    """The same for a method that sees images of D_r."""
 
     strategy: RetainStrategy = Field(
         "balanced", description=f"How D_r is drawn, unless the study's sets.strategy says so: {RETAIN_STRATEGIES}."

@@ -123,7 +123,7 @@ def _shown(value: Any) -> str:
         words = [_shown(item) for item in value]
         return ",".join(words) if _can_be_joined(words) else json.dumps(value, ensure_ascii=False)
     if isinstance(value, dict):
-        return json.dumps(value, ensure_ascii=False)
+        return json.dumps(value, ensure_ascii=False, default=lambda settings: settings.model_dump(mode="json"))
     return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 

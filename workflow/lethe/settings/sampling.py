@@ -20,6 +20,11 @@ class SamplingSettings(Settings):
     sigma_min: float = Field(0.002, gt=0, description="Lowest noise level.")
     sigma_max: float = Field(80.0, gt=0, description="Highest noise level.")
     rho: float = Field(7.0, gt=0, description="Curvature of the noise schedule.")
+    unseeded: bool = Field(
+        False,
+        description="Draw what is measured from seeds of the operating system, other ones in every run, as RGD's "
+        "evaluation does; they are kept with the images.",
+    )
     kernel_batch: int = Field(
         64, ge=1, description="Images in one network call; the last call is padded, so bytes do not depend on the rest."
     )

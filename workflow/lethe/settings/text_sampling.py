@@ -27,6 +27,11 @@ class TextSamplingSettings(Settings):
     )
     steps: int = Field(50, ge=2, description="Steps of the sampler (fast is as good with 20).")
     guidance: float = Field(7.5, ge=0, description="Weight of classifier-free guidance.")
+    unseeded: bool = Field(
+        False,
+        description="Draw what is measured from seeds of the operating system, other ones in every run, as RGD's "
+        "evaluation does; they are kept with the images.",
+    )
     kernel_batch: int = Field(
         16, ge=1, description="Images in one network call; the last call is padded, so bytes do not depend on the rest."
     )

@@ -6,7 +6,7 @@ import argparse
 import time
 from pathlib import Path
 
-from lethe.cli import add_device, add_provenance, add_state, command, leave, provenance
+from lethe.cli import add_device, add_precision, add_provenance, add_state, command, leave, provenance
 from lethe.device import choose_device
 from lethe.errors import LetheError
 from lethe.files import sha256_of, write_arrays, write_json, write_rows
@@ -30,7 +30,12 @@ def main(arguments: argparse.Namespace) -> None:
     settings = from_options(settings_of(method, arguments.kind), arguments)
     threads = use_threads()
     device = choose_device(arguments.device)
-    model = load_denoiser(arguments.kind, arguments.base, device)
+    if arguments.kind == "text":
+        model = load_denoiser("text", arguments.base, device, arguments.precision)
+        if arguments.checkpointing:
+            model.network.enable_gradient_checkpointing()
+    else:
+        model = load_denoiser("class", arguments.base, device)
     state = None
     if isinstance(method, Control):
         method.prepare(model, arguments.seed)
@@ -60,6 +65,8 @@ def _training_name(settings: Settings, arguments: argparse.Namespace, threads: i
     files = (weights, arguments.sets, arguments.embeddings)
     made_from = "|".join(sha256_of(path) for path in files if path is not None)
     chosen = f"{arguments.method}|{settings.model_dump_json()}|{arguments.seed}|{threads}"
+    if arguments.kind == "text":
+        chosen += f"|{arguments.precision}|{arguments.checkpointing}"
     return f"{arguments.fingerprint}|{made_from}|{chosen}"
 
 
@@ -100,6 +107,14 @@ def _add_method(commands: argparse._SubParsersAction, kind: Kind, name: str) -> 
     add_state(options)
     add_options(options, settings)
     add_device(options)
+    if kind == "text":
+        add_precision(options)
+        options.add_argument(
+            "--checkpointing",
+            action="store_true",
+            help="keep only part of what the backward pass needs and work out the rest again: less memory, a third "
+            "more time",
+        )
     add_provenance(options)
 
 

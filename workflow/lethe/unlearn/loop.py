@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -33,6 +34,8 @@ class Unlearning:
             raise LetheError(
                 "as_released, but there is no defect of released code to reproduce", "leave as_released at false"
             )
+        if getattr(settings, "augmentation", False):
+            model.augment()
         self.weights = trainable_weights(model, recipe.trainable)
         self.tensor_names = [name for name, weight in model.network.named_parameters() if weight.requires_grad]
         self.teacher = model.frozen() if recipe.frozen_teacher else None
@@ -72,8 +75,11 @@ class Unlearning:
         )
         # The released loop divides by the full batch size, also where the batch is short.
         self._full_batch = settings.batch if loader == "frozen order" else None
+        # The released loss of classes is the sum over an image's values, ours their mean: Adam's eps has to follow.
+        eps = 1e-8 / math.prod(model.clean_shape) if loader == "frozen order" else 1e-8
+        decay = getattr(settings, "weight_decay", 0.0)
         self.optimiser = torch.optim.AdamW(
-            self.weights, lr=settings.learning_rate, weight_decay=getattr(settings, "weight_decay", 0.0), fused=True
+            self.weights, lr=settings.learning_rate, eps=eps, weight_decay=decay, fused=True
         )
         self.trajectory = Trajectory()
         self.passes = PassCounter(model, self.teacher)

@@ -34,7 +34,7 @@ _ANOTHER = "give a DDPM++ checkpoint of EDM, as edm-cifar10-32x32-cond-vp.pkl"
 class EDMCheckpoint:
     """A DDPM++ network in EDM's preconditioning, with where it comes from.
 
-    ``network`` are the arguments of :class:`lethe.models.ddpmpp.DDPMpp`, ``tensors`` its weights by name. ``globals_``
+    ``network`` are the arguments of :class:`lethe.models.ddpmpp.DDPMpp`, ``tensors`` its weights by name. ``asked``
     counts what the pickle asked for, ``sources`` has the sha256 of the source text that each class carried.
     """
 
@@ -42,7 +42,7 @@ class EDMCheckpoint:
     preconditioning: PreconditioningSettings
     tensors: dict[str, Tensor]
     sha256: str
-    globals_: dict[str, int]
+    asked: dict[str, int]
     sources: dict[str, str]
 
 
@@ -99,8 +99,9 @@ def _network_of(path: str | Path, ema: Node) -> tuple[dict[str, Any], dict[str, 
     places = [re.fullmatch(r"enc\.(\d+)x\1_block(\d+)\.conv0\.weight", name) for name in tensors]
     found = sorted({(-int(place[1]), int(place[2])) for place in places if place})
     sizes = sorted({-size for size, _ in found}, reverse=True)
-    if not sizes:
-        raise LetheError(f"{path}: its network has no encoder", _ANOTHER)
+    layers = 1 + max((block for _, block in found), default=0)
+    if not sizes or len(found) != len(sizes) * layers:
+        raise LetheError(f"{path}: its network has no encoder with as many blocks in each resolution", _ANOTHER)
     stem = shape(f"enc.{sizes[0]}x{sizes[0]}_conv.weight")
     width = stem[0]
     network = {
@@ -111,7 +112,7 @@ def _network_of(path: str | Path, ema: Node) -> tuple[dict[str, Any], dict[str, 
         "width": width,
         "multipliers": [shape(f"enc.{size}x{size}_block0.conv0.weight")[0] // width for size in sizes],
         "embedding_multiplier": shape("map_layer0.weight")[0] // width,
-        "layers": 1 + max(block for _, block in found),
+        "layers": layers,
         "attention": [size for size in sizes if f"enc.{size}x{size}_block0.qkv.weight" in tensors],
         "dropout": _dropout_of(path, model),
     }
