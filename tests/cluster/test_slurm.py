@@ -119,7 +119,7 @@ def snakemake(checkout: Checkout, *words: str) -> Iterator[subprocess.Popen[str]
 
 def submit(checkout: Checkout, *words: str, check: bool = True) -> str:
     with snakemake(checkout, *words, *SUBMIT) as process:
-        told, _ = process.communicate(timeout=600)
+        told, _ = process.communicate(timeout=1200)
     assert not check or process.returncode == 0, told
     return told
 
