@@ -22,13 +22,14 @@ import one_node
 import pytest
 import yaml
 from checkout import REPOSITORY, Checkout, copy_of_repository
+from safetensors import safe_open
 
 pytestmark = pytest.mark.cluster
 
 RESULTS = "results/reduced"
 BASE = f"{RESULTS}/digits/base/model/diffusion_pytorch_model.safetensors"
 STATE = f"{RESULTS}/state/digits/base.safetensors"
-KILLED = "rule_base_wildcards_reduced_digits"
+KILLED, STEPS = "rule_base_wildcards_reduced_digits", 10
 # The profile as it is, but asked more often and without accounting.
 SUBMIT = [
     *("--workflow-profile", "profiles/slurm", "--configfile", "reduced.yaml", "--latency-wait", "5"),
@@ -169,14 +170,21 @@ def on_slurm(node: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def cancel_in_the_middle(node: Path, state: Path, process: subprocess.Popen[str]) -> None:
-    """Cancel the training of KILLED as soon as it has written its first state."""
+    """Cancel the training of KILLED when its state, written at every step, has STEPS steps."""
     limit = time.monotonic() + 600
-    while not state.is_file():
+    while steps_done(state) < STEPS:
         assert process.poll() is None, process.communicate()[0]
         assert time.monotonic() < limit, "the training has written no state"
-        time.sleep(0.005)
+        time.sleep(0.01)
     (job,) = (job for job in jobs_of(node) if job.comment == KILLED)
     subprocess.run(["scancel", str(job.number)], check=True)
+
+
+def steps_done(state: Path) -> int:
+    if not state.is_file():
+        return 0
+    with safe_open(str(state), framework="numpy") as stream:
+        return int(stream.metadata()["step"])
 
 
 @pytest.fixture(scope="session")
@@ -237,7 +245,7 @@ def test_a_cancelled_training_was_submitted_anew_and_went_on_where_it_was(jobs, 
         r"going on after step (\d+) of (\d+)", (on_slurm / RESULTS / "logs/digits/base.log").read_text()
     )
     assert going_on is not None
-    assert 0 < int(going_on[1]) < int(going_on[2])
+    assert STEPS <= int(going_on[1]) < int(going_on[2])
     assert (on_slurm / BASE).read_bytes() == (on_this_machine / BASE).read_bytes()
     assert not (on_slurm / STATE).exists(), "the state is removed at the end"
 
