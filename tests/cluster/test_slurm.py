@@ -30,11 +30,12 @@ RESULTS = "results/reduced"
 BASE = f"{RESULTS}/digits/base/model/diffusion_pytorch_model.safetensors"
 STATE = f"{RESULTS}/state/digits/base.safetensors"
 KILLED, STEPS = "rule_base_wildcards_reduced_digits", 10
-# The profile as it is, but asked more often and without accounting.
+# The profile as it is, without accounting, and for short jobs: the plugin looks for finished ones after so many
+# seconds, and waits ten more each time that it finds none.
 SUBMIT = [
     *("--workflow-profile", "profiles/slurm", "--configfile", "reduced.yaml", "--latency-wait", "5"),
-    *("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "1"),
-    *("--seconds-between-status-checks", "1"),
+    *("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "10"),
+    *("--seconds-between-status-checks", "10"),
 ]
 TRAININGS = {"base", "base_stable_diffusion", "unlearn", "unlearn_stable_diffusion"}
 TRAININGS |= {"judge_train", "alignment", "detector", "attributes"}
