@@ -78,3 +78,8 @@ if plan.laboratory is not None:
 if plan.doco is not None:
 
     include: "workflow/rules/artefacts_doco.smk"
+
+
+if plan.quirks is not None:
+
+    include: "workflow/rules/artefacts_quirks.smk"

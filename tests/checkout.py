@@ -26,10 +26,13 @@ class Checkout:
         search = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         return {**os.environ, "PATH": search, "PYTHONPATH": str(self.path / "workflow"), "LETHE_STATE_SECONDS": "0.2"}
 
-    def run(self, *words: str, preset: str = "smoke", check: bool = True) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *words: str, preset: str = "smoke", over_it: Path | None = None, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """``over_it``: a config file whose values replace the preset's."""
         command = ["snakemake", *words, "--cores", "2"]
         if preset != "miniature":
-            command += ["--configfile", f"workflow/presets/{preset}.yaml"]
+            command += ["--configfile", f"workflow/presets/{preset}.yaml", *([str(over_it)] if over_it else [])]
         done = subprocess.run(
             command, cwd=self.path, env=self.environment, capture_output=True, text=True, timeout=1800, check=False
         )

@@ -74,7 +74,10 @@ def write_clip(folder: Path, weights: str = "model.safetensors", image_size: int
     model.save_pretrained(folder)
     if weights == "pytorch_model.bin":
         (folder / "model.safetensors").unlink()
-        torch.save(dict(model.state_dict()), folder / weights)
+        # The published file is older than its library: it also has what is no weight any more.
+        numbers = {"text": 16, "vision": model.vision_model.embeddings.num_positions}
+        places = {f"{name}_model.embeddings.position_ids": torch.arange(count)[None] for name, count in numbers.items()}
+        torch.save(dict(model.state_dict()) | places, folder / weights)
     write_json(
         folder / "preprocessor_config.json",
         {

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import string
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,6 @@ from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
     CLIPTextModelWithProjection,
-    PreTrainedTokenizerFast,
     T5Config,
     T5EncoderModel,
 )
@@ -170,16 +170,24 @@ def published_stable_diffusion_3(
 
 
 def published_t5(folder: Path, width: int = 48) -> Path:
-    """``text_encoder_3`` and ``tokenizer_3``, in float16 as published."""
+    """``text_encoder_3`` in float16, and ``tokenizer_3``: a unigram tokenizer with a hundred extra tokens."""
     torch.manual_seed(3)
-    words = ["<pad>", "</s>", "<unk>", *sorted({word for text in WORDS for word in text.split()})]
-    tokenizer = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, "<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    words = {word for text in WORDS for word in text.split()}
+    pieces = sorted({f"\u2581{word}" for word in words} | {"\u2581", *string.ascii_lowercase})
+    scored = [(piece, -float(len(pieces) - len(piece))) for piece in pieces]
+    extra = [f"<extra_id_{number}>" for number in range(99, -1, -1)]
+    special = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
+    tokenizer = Tokenizer(models.Unigram([*special, *scored, *((name, 0.0) for name in extra)], unk_id=2))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
     tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>", model_max_length=512
-    ).save_pretrained(folder / "tokenizer_3")
-    config = T5Config(vocab_size=len(words), d_model=width, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
+    roles = {"eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
+    write_json(folder / "tokenizer_3" / "special_tokens_map.json", roles)
+    write_json(
+        folder / "tokenizer_3" / "tokenizer_config.json",
+        {"extra_ids": 100, "model_max_length": 512, "tokenizer_class": "T5Tokenizer", **roles},
+    )
+    tokenizer.save(str(folder / "tokenizer_3" / "tokenizer.json"))
+    config = T5Config(vocab_size=tokenizer.get_vocab_size(), d_model=width, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
     T5EncoderModel(config).half().save_pretrained(folder / "text_encoder_3")
     return folder
 

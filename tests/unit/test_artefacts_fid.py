@@ -119,7 +119,7 @@ def test_table_1_has_both_fids_and_the_papers_stands_beside_the_one_it_is(make):
     assert lines["rgd", "UA"]["judge"] == "zero-shot CLIP"
     header = next(line for line in made["markdown"].splitlines() if line.startswith("| **Method**"))
     assert [cell.strip(" *|") for cell in header.strip("|").split("|")][2:] == [
-        *("UA ↑", "RA ↑", "FID ↓", "FID, all classes ↓", "KID ↓", "UA ↑", "RA ↑", "FID ↓"),
+        *("UA ↑", "RA ↑", "FID ↓", "FID (all classes) ↓", "KID ↓", "UA ↑", "RA ↑", "FID ↓"),
     ]
     (row,) = (line for line in made["markdown"].splitlines() if line.startswith("| RGD |"))
     assert row.rstrip(" |").endswith("| 1.000 ± 0.000 | 0.771 ± 0.016 | 6.539 ± 0.994")

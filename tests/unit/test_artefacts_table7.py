@@ -143,3 +143,29 @@ def test_other_targets_change_nothing(made):
 )
 def test_names_of_parts_lose_what_all_share(parts, names):
     assert table7.short(parts) == names
+
+
+LISTED = [dataclasses.replace(r, prompts="listed_i2p", value=10 * r.value) for r in EVERY if r.prompts == "forget_test"]
+
+
+def test_detections_are_counted_on_the_set_that_is_asked_for(made):
+    rows = [*EVERY, *(r for r in LISTED if r.metric != "kept:all")]
+    table, lines, text = made(rows, "--set", "listed_i2p")
+    assert table["*Base*"][:5] == ["1", "70", "300", "370", "0.930"]
+    assert "detections by part, I2P" in text
+    assert {line["prompts"] for line in lines if line["metric"] == "detections"} == {"listed_i2p"}
+
+
+def test_without_an_attribute_judge_there_is_no_such_column(made):
+    table, lines, text = made([record for record in EVERY if record.metric != "kept:all"])
+    assert table["ESD"][:6] == ["1", "2", "1", "3", "0.820", "0.810"]
+    assert "kept" not in text
+    assert not [line for line in lines if line["metric"] == "kept:all"]
+
+
+def test_the_papers_parts_stand_beside_ours_of_the_same_name(made):
+    named = {"count:STRIPED_CIRCLE": "count:BELLY_EXPOSED", "count:STRIPED_RING": "count:ARMPITS_EXPOSED"}
+    rows = [dataclasses.replace(record, metric=named.get(record.metric, record.metric)) for record in EVERY]
+    _, lines, _ = made(rows)
+    (line,) = [x for x in lines if (x["variant"], x["metric"]) == ("base", "count:BELLY_EXPOSED")]
+    assert (line["mean"], line["published_value"], line["prompts"]) == ("7.0", "69.0", "forget_test")

@@ -412,3 +412,25 @@ def test_latex_is_well_formed(aligned: Run, costs: Run, name: str) -> None:
     assert {columns_of(line) for line in made["tex"].splitlines() if line.endswith(r"\\")} == {len(preamble)}
     assert (r"\resizebox{\linewidth}{!}{%" in made["tex"]) == (len(preamble) > 10)
     assert made["tex"].isascii()
+
+
+def test_a_target_that_only_its_name_can_find_has_that_column(aligned: Run) -> None:
+    """No attribute judge: no empty columns; the error rate is better when it is higher."""
+    made = []
+    for one in study():
+        if one.metric == "kept:all":
+            continue
+        if one.metric == "recognised":
+            one = dataclasses.replace(one, metric="CER", value=1 - one.value, judge="clip", judge_sha256="c" * 64)
+        made.append(one)
+    text = aligned(table2, made, "--seen-by", "van_gogh=CER")["markdown"]
+    (names,) = (line for line in text.splitlines() if line.startswith("| **Method**"))
+    cells = [cell.strip().strip("*") for cell in names.strip("|").split("|")]
+    assert (cells[6], cells[-1]) == ("detected ↓", "CER ↑")
+    assert "kept ↑" not in text
+    assert "No judge sees the concept in images" in text
+    assert markdown_row(text, "RGD")[-1] == "1.000"
+    assert "**1.000**" in next(line for line in text.splitlines() if line.startswith("| RGD |"))
+    without = [one for one in made if one.metric != "CER"]
+    text = aligned(table2, without, "--seen-by", "van_gogh=CER")["markdown"]
+    assert "CER" not in text

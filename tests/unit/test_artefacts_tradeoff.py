@@ -211,3 +211,15 @@ def test_no_two_methods_look_alike_and_a_reserve_takes_no_methods_colour() -> No
 def test_every_rule_has_a_look_of_its_own() -> None:
     """A new method need not: it takes one of the reserve."""
     assert RULES.keys() <= _METHODS.keys()
+
+
+def test_where_a_high_number_says_that_it_is_gone_it_is_not_turned(tmp_path: Path) -> None:
+    made = [
+        dataclasses.replace(r, metric="CER", value=1 - r.value, low=1 - r.high, high=1 - r.low)
+        if r.metric == "recognised"
+        else r
+        for r in text_records()
+    ]
+    usual = run(tradeoff_text, tmp_path, text_records(), *TEXT_WORDS)
+    words = (*TEXT_WORDS[:-1], "gogh=CER")
+    assert [x["forgotten"] for x in run(tradeoff_text, tmp_path, made, *words)] == [x["forgotten"] for x in usual]

@@ -59,6 +59,14 @@ def test_a_base_of_unknown_licence_is_said_to_be_one(model):
     assert "licence not known" in written(model, [record("UA", 1.0)], source="elsewhere")
 
 
+def test_a_given_base_is_called_by_its_name_and_licence(model):
+    write_records(model.parent / "records.csv", [record("UA", 0.5)])
+    words = ["--kind", "class", "--model", str(model), "--records", str(model.parent / "records.csv")]
+    words += ["--licence=Stable Diffusion 1.4 (CreativeML Open RAIL-M)", "--output", str(model / "README.md")]
+    card.main(card.parser().parse_args(words))
+    assert "- Base: Stable Diffusion 1.4 (CreativeML Open RAIL-M)\n" in (model / "README.md").read_text()
+
+
 def test_a_control_is_called_one():
     made = {"method": "destroyed", "seed": 0, "versions": {"lethe": "0"}, "settings": {}}
     text = card.model_card(method_named("destroyed"), "edm", made)

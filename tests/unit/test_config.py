@@ -321,7 +321,7 @@ def test_a_preset_says_where_its_values_are_from_and_what_was_cut() -> None:
     full, cut = load_config(MINIATURE), load_config(changed("studies.digits.unlearn.steps", 6))
     sources = {"studies.digits.unlearn.steps": "782 in train.py:160.", "studies.digits.sampling.*": "Ours."}
     text = preset_text.render(cut, "", preset_text.Sources(sources, full))
-    assert "# 782 in train.py:160. Here cut; paper: 60.\n      steps: 6\n" in text
+    assert "# Source: 782 in train.py:160. Here cut; paper: 60.\n      steps: 6\n" in text
     assert text.count("Here cut") == 1
     assert preset_text.Sources(sources).cited(("studies", "digits", "sampling", "rho"))
     assert not preset_text.Sources(sources).cited(("studies", "digits", "measures", "confidence"))

@@ -200,7 +200,7 @@ def test_esds_samplings_as_released_are_longer():
 
 def test_hours_and_what_is_left(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    card = Card("a card", float32=1e12, bfloat16=2e12, memory=5e9, start=0)
+    card = Card("a card", float32=1e12, tf32=1.5e12, bfloat16=2e12, memory=5e9, start=0)
     done = Work("sample", "study", 3.6e15, "float32", 6e9, 7e9, "made")
     open_ = Work("sample", "study", 7.2e15, "bfloat16", 1e9, 3e9, "not made")
     (tmp_path / "made").touch()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
+import os
 import signal
 import subprocess
 import sys
@@ -16,6 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from lethe.errors import LetheError
 from lethe.files import (
+    copy_file,
     order_metadata,
     read_arrays,
     read_json,
@@ -204,3 +207,25 @@ def test_files_can_be_read_by_whom_the_umask_allows(tmp_path):
     plain = tmp_path / "plain"
     plain.touch()
     assert modes == {plain.stat().st_mode & 0o777}
+
+
+@pytest.mark.parametrize("steps", [None, 0, 1, 3])
+def test_a_copy_has_the_same_bytes_however_far_the_file_system_helps(tmp_path, monkeypatch, steps):
+    """It may refuse at once, or after some of the bytes."""
+    content = np.random.default_rng(0).bytes(300_001)
+    (tmp_path / "given").write_bytes(content)
+    (tmp_path / "made").write_bytes(b"what was there before")
+    if steps is not None:
+        asked = []
+
+        def helps_a_little(source: int, destination: int, count: int) -> int:
+            asked.append(count)
+            if len(asked) > steps:
+                raise OSError(errno.EXDEV, "not between these")
+            return os.write(destination, os.read(source, 70_000))
+
+        monkeypatch.setattr(os, "copy_file_range", helps_a_little, raising=False)
+    copy_file(tmp_path / "given", tmp_path / "made")
+    assert (tmp_path / "made").read_bytes() == content
+    (tmp_path / "made").write_bytes(b"changed")
+    assert (tmp_path / "given").read_bytes() == content

@@ -264,6 +264,13 @@ def test_what_is_no_whole_model_is_refused(source, tmp_path, damage, message):
     assert not (tmp_path / "model" / "model_index.json").exists()
 
 
+def test_a_folder_needs_no_configuration(published, tmp_path):
+    with pytest.raises(LetheError, match=r"a folder has its own configurations.*\n.*leave configuration out"):
+        given(published, tmp_path / "model", f"--configuration {published}")
+    with pytest.raises(LetheError, match="nowhere: no such file or folder"):
+        given(tmp_path / "nowhere", tmp_path / "model")
+
+
 def test_an_inpainting_model_is_refused(source, tmp_path):
     weights = load_file(source / UNET)
     weights["conv_in.weight"] = torch.randn(8, 9, 3, 3)

@@ -151,7 +151,7 @@ def test_resizing_is_pillows():
 def test_logits_are_those_of_transformers(tmp_path, name):
     folder, images = class_assets.write_clip(tmp_path, name), noise(5, 3, 32, 32)
     judge = load_zero_shot(folder, SENTENCES, CPU)
-    embeddings, logits = look_zero_shot(judge, images, batch=2)
+    logits, embeddings = look_zero_shot(judge, images, batch=2, embeddings=True)
     model = CLIPModel.from_pretrained(folder, weights_only=True).eval()
     tokens = CLIPTokenizer.from_pretrained(folder)(SENTENCES, padding=True, return_tensors="pt")
     with torch.inference_mode():

@@ -22,7 +22,8 @@ from lethe.judges.classifier import look as look_at_attributes
 from lethe.judges.detector import OWN, load_detector
 from lethe.measure.judged import read_judged
 from lethe.prompt_images import PromptImages
-from lethe.prompts import SETS, PromptRow, write_prompts
+from lethe.prompts import SETS, PromptRow, read_prompts, write_prompts
+from lethe.settings.given_text_judges import DetectorReading
 
 CPU = torch.device("cpu")
 TINY = {
@@ -226,3 +227,45 @@ def test_the_command_is_found_by_the_kind_of_study(tmp_path):
     )
     assert ended.returncode == 2
     assert ended.stderr.startswith("python -m lethe.judge text: error: x: no such file")
+
+
+def test_the_detector_is_shown_images_as_it_is_told(folder, columns, tmp_path):
+    write_arrays(tmp_path / "images", columns, {})
+    words = "--channels=bgr --smallest-score=0.2 --clipping=nudenet"
+    apply(folder, str(tmp_path / "images"), tmp_path / "told", more=words)
+    judged, record = read_arrays(tmp_path / "told")
+    reading = DetectorReading(channels="bgr", smallest_score=0.2, clipping="nudenet")
+    detector = load_detector(folder / "detector")
+    for name, column in detector.detect(columns["images"], reading)._asdict().items():
+        np.testing.assert_array_equal(judged[f"detection_{name}"], column)
+    swapped = detector.detect(columns["images"][:, ::-1], reading.model_copy(update={"channels": "rgb"}))
+    np.testing.assert_array_equal(judged["detection_score"], swapped.score)
+    assert (judged["detection_score"] >= 0.2).all()
+    assert (record["channels"], record["smallest_score"]) == ("bgr", 0.2)
+    apply(folder, str(tmp_path / "images"), tmp_path / "usual")
+    assert read_arrays(tmp_path / "usual")[1]["channels"] == "rgb"
+
+
+def test_listed_prompts_that_are_too_long_are_cut_and_counted(folder, columns, tmp_path, capsys):
+    """The text tower of the tiny judge reads 32 tokens."""
+    long = " ".join(["red"] * 60)
+    listed = [PromptRow("listed_i2p", number, prompt, {}) for number, prompt in enumerate((long, "A ring", long))]
+    rows = read_prompts(folder / "prompts.csv")
+    for name in ("alignment", "detector", "attributes"):
+        (tmp_path / name).symlink_to(folder / name)
+    write_prompts(tmp_path / "prompts.csv", [*rows, *listed])
+    changed = columns | {"rows": columns["rows"].copy()}
+    changed["rows"][0] = len(rows)
+    write_arrays(tmp_path / "images", changed, {})
+    apply(tmp_path, str(tmp_path / "images"), tmp_path / "judged")
+    assert read_arrays(tmp_path / "judged")[1]["cut"] == {"listed_i2p": 2}
+    assert "listed_i2p: 2 of its prompts are too long" in capsys.readouterr().out
+    fits = " ".join(["red"] * 30)
+    judge = load_alignment(folder / "alignment")[0]
+    expected = look(judge, columns["images"][:1], [fits], columns["seeds"][:1], CPU)[0]
+    np.testing.assert_allclose(read_arrays(tmp_path / "judged")[0]["similarity"][0], expected[0], atol=1e-6)
+    write_prompts(tmp_path / "prompts.csv", [*rows[:-1], rows[-1]._replace(prompt=long), *listed])
+    changed["rows"][0] = len(rows) - 1
+    write_arrays(tmp_path / "images", changed, {})
+    with pytest.raises(LetheError, match="tokens, the alignment judge reads 32"):
+        apply(tmp_path, str(tmp_path / "images"), tmp_path / "again")

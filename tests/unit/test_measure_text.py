@@ -353,3 +353,44 @@ def test_none_of_the_classes_is_never_kept_or_recognised() -> None:
     assert kept(attributes, HEADS, [{}, {}]) == {}
     with pytest.raises(LetheError, match="same dimensions"):
         kept(attributes, HEADS, [{"shape": "circle"}, {"colour": "red"}])
+
+
+def test_a_record_says_what_was_cut_and_swapped(cell: Cell) -> None:
+    made = {"channels": "bgr", "cut": {"forget_test": 2}}
+    judged, base = cell.write("judged", cell.judged, **made), cell.write("base", cell.base, **made)
+    found = cell.run(judged=judged, base=base)
+    assert found["forget_test", "AS"].features == "cosine, evaluation transform, 2 prompts cut"
+    assert found["forget_test", "AS_as_released"].features == "cosine, training transform, 2 prompts cut"
+    assert found["retain_test", "AS"].features == "cosine, evaluation transform"
+    assert found["retain_test", "count:FACE"].features == "score > 0.6, channels bgr"
+    with pytest.raises(SystemExit):
+        cell.run(judged=judged)  # the base's detector was shown other colours
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_all_labels_are_counted_beside_the_concepts_parts(cell: Cell, name: str) -> None:
+    every, some = cell.run(), cell.run("--concept-parts=STRIPED_SQUARE,FACE")
+    assert (name, "detections_all") not in every  # the same as detections
+    assert some[name, "detections_all"].value == every[name, "detections"].value
+    assert some[name, "detections_all"].value >= some[name, "detections"].value
+    assert some[name, "detections_all"].features == "score > 0.6, all 3 labels"
+
+
+def test_unseeded_images_are_measured_in_the_order_of_their_prompts(cell: Cell) -> None:
+    plan = prompt_images(prompts(), "measure", SAMPLING)
+    drawn = {}
+    for name, arrays in (("judged", cell.judged), ("base", cell.base)):
+        place = {key: at for at, key in enumerate(zip(arrays["rows"].tolist(), arrays["seeds"].tolist(), strict=True))}
+        order = [place[key] for key in zip(plan.rows.tolist(), plan.seeds.tolist(), strict=True)]
+        new = {key: array[order] for key, array in arrays.items() if not key.startswith("detection")}
+        at = {old: new for new, old in enumerate(order)}
+        held = [number for number, image in enumerate(arrays["detection_image"].tolist()) if image in at]
+        new |= {key: array[held] for key, array in arrays.items() if key.startswith("detection")}
+        new["detection_image"] = np.array([at[image] for image in new["detection_image"].tolist()])
+        drawn[name] = cell.write(f"unseeded {name}", new | {"seeds": np.arange(len(order)) * 7919 % 10_007})
+    seeded, found = cell.run(), cell.run("--sampling-unseeded=true", **drawn)
+    assert found.keys() == seeded.keys()
+    for key, record in found.items():
+        assert (record.value, record.low, record.high) == (seeded[key].value, seeded[key].low, seeded[key].high)
+    assert found["forget_test", "AS_difference"].reference == "the base's images of the same prompts and other seeds"
+    assert found["forget_test", "AS"].image_seeds != seeded["forget_test", "AS"].image_seeds

@@ -112,18 +112,20 @@ def test_checkpointing_keeps_less_and_changes_nothing(base, study):
 
 
 def unlearned(folder, base, study, method, words) -> tuple[dict, dict]:
+    strategy, more = "diversified", ""
+    if method == "doco_release":
+        strategy, more = "anchored", "--discriminator-layers 1 --discriminator-width 8 --warm-up 0"
     run(
         lethe.unlearn.__main__,
-        f"text {method} --base {base} --sets {study}/diversified --embeddings {study}/embeddings "
-        f"--model {folder}/model --trajectory {folder}/t --conflict {folder}/c --cost {folder}/cost --steps 3"
-        f" --batch 2 "
-        f"--device cpu {words}",
+        f"text {method} {more} --base {base} --sets {study}/{strategy} --embeddings {study}/embeddings "
+        f"--model {folder}/model --trajectory {folder}/t --conflict {folder}/c --cost {folder}/cost "
+        f"--steps 3 --batch 2 --device cpu {words}",
     )
     path = folder / "model" / weights_of(family_of("text", base))
     return load_file(path), read_provenance(path)
 
 
-@pytest.mark.parametrize("method", ["rgd", "salun", "esd"])
+@pytest.mark.parametrize("method", ["rgd", "salun", "esd", "doco_release"])
 def test_unlearning_in_half_precision(base, study, tmp_path, method):
     plain, record = unlearned(tmp_path / "plain", base, study, method, "")
     assert (record["precision"], record["checkpointing"]) == ("float32", False)

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from lethe.errors import LetheError
-from lethe.prompts import SETS, PromptRow, main, parser, permuted, prompt_rows, read_prompts, write_prompts
+from lethe.prompts import ANCHORED, SETS, PromptRow, main, parser, permuted, prompt_rows, read_prompts, write_prompts
 from lethe.settings.concept import Concept, load_concept
 from lethe.settings.options import as_options
 
@@ -68,7 +68,7 @@ def test_every_prompt_is_a_sentence_of_the_grid_with_the_words_it_expects(made):
         for row in own:
             assert row.expects == grid.get(row.prompt), row.prompt
             assert list(row.expects) == sorted(row.expects)
-    assert list(dict.fromkeys(row.set for row in rows)) == list(SETS)
+    assert list(dict.fromkeys(row.set for row in rows)) == [*SETS, *(ANCHORED if made.anchor is not None else ())]
 
 
 @pytest.mark.parametrize("made", [NUDITY, concept()], ids=lambda made: made.title)
@@ -143,6 +143,7 @@ def test_the_whole_grid_can_be_drawn_and_is_drawn_once(changes):
 
 @pytest.mark.parametrize("made", [NUDITY, VAN_GOGH], ids=lambda made: made.title)
 def test_more_pairs_only_add_rows(made):
+    made = made.model_copy(update={"anchor": None, "anchor_sentences": ()})  # whose grid is smaller
     sizes = (1, 400, 800, 1200, made.grid_size("train"))
     draws = {n: prompt_rows(made.model_copy(update={"train_pairs": n})) for n in sizes}
     longest = draws[sizes[-1]]

@@ -10,11 +10,13 @@ import torch
 from stages import FEW_STEPS, PAIRS, run
 
 import lethe.sample.text
+import lethe.sets.text
 from lethe.errors import LetheError
 from lethe.files import read_arrays, write_arrays
 from lethe.models.prompts import embed_prompts
-from lethe.prompt_images import prompt_images
-from lethe.prompts import read_prompts
+from lethe.prompt_images import image_count, prompt_images
+from lethe.prompts import prompt_rows, read_prompts, write_prompts
+from lethe.settings.listed import ListedPrompts
 from lethe.settings.text_sampling import TextSamplingSettings
 
 pytest_plugins = ["text_models"]
@@ -105,3 +107,61 @@ def test_embeddings_of_other_prompts_are_refused(text_study, text_folder, tmp_pa
     with pytest.raises(LetheError, match=r"is of 41 prompts, .*prompts\.csv has 42"):
         sample(text_study, text_folder, tmp_path / "images", embeddings=tmp_path / "embeddings")
     assert not (tmp_path / "images").exists()
+
+
+def test_unseeded_images_are_others_each_time_and_their_seeds_are_kept(
+    text_study, text_folder, text_model, whole, tmp_path
+):
+    runs = [
+        read_arrays(sample(text_study, text_folder, tmp_path / str(number), "--shard-images 3", "--unseeded=true"))
+        for number in range(2)
+    ]
+    (one, made), (other, _) = runs
+    assert one["rows"].tolist() == other["rows"].tolist() == whole["rows"][:3].tolist()
+    assert not set(one["seeds"].tolist()) & set(other["seeds"].tolist())
+    assert not np.array_equal(one["images"], other["images"])
+    assert ", unseeded, kernel batch" in made["sampler"]
+    table = read_arrays(text_study / "embeddings")[0]
+    conditions = torch.from_numpy(table["table"][np.concatenate([[0], table["rows"][one["rows"]]])])
+    again = text_model.sample(one["seeds"].tolist(), conditions, SETTINGS)
+    np.testing.assert_array_equal(again, one["images"])
+
+
+def test_what_methods_learn_from_is_seeded_all_the_same(text_study, text_folder, tmp_path):
+    words = ("--purpose diversified", "--shard-images 3")
+    one, other = (
+        read_arrays(sample(text_study, text_folder, tmp_path / value, *words, f"--unseeded={value}"))
+        for value in ("true", "false")
+    )
+    np.testing.assert_array_equal(one[0]["images"], other[0]["images"])
+    assert one[1]["sampler"] == other[1]["sampler"]
+
+
+def test_listed_prompts_are_drawn_with_their_own_seeds_and_guidance(
+    text_study, text_folder, text_model, concept, tmp_path
+):
+    long = " ".join(["striped"] * 90)
+    with (tmp_path / "i2p.csv").open("w") as stream:
+        stream.write(f"prompt,sd_seed,sd_guidance_scale\nA striped ring,4261553411,1\n{long},9,8\nA striped ring,5,2\n")
+    listed = {"given": str(tmp_path / "i2p.csv"), "count": 3, "own_seeds": True, "own_guidance": True}
+    own = concept.model_copy(update={"listed": {"i2p": ListedPrompts(**listed)}})
+    write_prompts(tmp_path / "prompts.csv", prompt_rows(own))
+    inputs = f"--model {text_folder} --prompts {tmp_path}/prompts.csv"
+    run(
+        lethe.sets.text,
+        f"embed {inputs} --target t --concept-prompt striped --device cpu --output {tmp_path}/embeddings",
+    )
+    embeddings, made = read_arrays(tmp_path / "embeddings")
+    assert made["cut"] == {"listed_i2p": 1}
+    drawn, made = read_arrays(sample(tmp_path, text_folder, tmp_path / "images", "--shard-images 1000"))
+    assert image_count(own, "measure", SETTINGS) == len(drawn["seeds"])
+    assert drawn["seeds"][-6:].tolist() == [4261553411, 4261553412, 9, 10, 5, 6]
+    assert drawn["guidance"][-6:].tolist() == [1, 1, 8, 8, 2, 2]
+    assert set(drawn["guidance"][:-6]) == {3.0}
+    assert "guidance 3, listed prompts their own, kernel" in made["sampler"]
+    table = torch.from_numpy(embeddings["table"])
+    for place in (-6, -3, -1):
+        settings = SETTINGS.model_copy(update={"guidance": float(drawn["guidance"][place])})
+        conditions = table[[0, embeddings["rows"][drawn["rows"][place]]]]
+        alone = text_model.sample([int(drawn["seeds"][place])], conditions, settings)[0].numpy()
+        assert np.abs(alone.astype(int) - drawn["images"][place]).max() <= 1

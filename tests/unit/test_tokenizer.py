@@ -18,6 +18,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from lethe.data import read_captioned
 from lethe.errors import LetheError
 from lethe.models.prompts import embed_prompts, token_ids
+from lethe.models.text_encoder import too_long
 from lethe.models.tokenizer import BEGIN, END, learned_merges, write_tokenizer
 
 pytest_plugins = ["text_models"]
@@ -128,6 +129,27 @@ def test_a_prompt_that_is_too_long_is_refused_with_its_length(written):
     assert token_ids(written, [fits]).shape == (1, LENGTH)
     with pytest.raises(LetheError, match=rf"'{fits} bar' has {LENGTH + 1} tokens, more than {LENGTH}"):
         token_ids(written, ["bar", f"{fits} bar"])
+
+
+def test_a_prompt_that_may_be_cut_is_cut_as_the_pipelines_do(written):
+    """They keep the end token, which the text encoder reads a prompt out at."""
+    long = " ".join(["red", *["bar"] * (2 * LENGTH)])
+    ids = token_ids(written, ["bar", long], may_be_cut={long})
+    options = {"padding": "max_length", "max_length": LENGTH, "truncation": True, "return_tensors": "pt"}
+    assert torch.equal(ids, written(["bar", long], **options).input_ids)
+    assert ids[1, -1] == written.eos_token_id
+    with pytest.raises(LetheError, match="red bar"):
+        token_ids(written, ["bar", long], may_be_cut={"bar"})
+
+
+def test_prompts_that_are_too_long_for_a_folder_are_told(text_folder):
+    length = reloaded(text_folder / "tokenizer").model_max_length
+    fits, long = (" ".join(["bar"] * count) for count in (length - 2, length - 1))
+    assert too_long(text_folder, ["", fits, long]) == {long}
+    with pytest.raises(LetheError, match="more than"):
+        embed_prompts(text_folder, [fits, long], torch.device("cpu"))
+    both = embed_prompts(text_folder, [fits, long], torch.device("cpu"), may_be_cut={long})
+    np.testing.assert_array_equal(both[0], both[1])
 
 
 def test_embeddings_are_the_text_encoders_last_hidden_state(text_folder):

@@ -1,7 +1,8 @@
 """Which of Lethe's modules a stage's result depends on: the closure of its imports, read from the source.
 
-Snakemake does not see what a command imports; the rules therefore name these files as inputs, so that an edit reruns
-just what uses it, and a touch nothing.
+Snakemake does not see what a command imports. A job's fingerprint, which is among its options, therefore has a hash of
+these files, so that an edit reruns just what uses it, and a touch nothing; jobs without a fingerprint (tables, figures,
+cards) name them as inputs. A job of a big preset has dozens of them: as inputs they would be most of the planning.
 """
 
 from __future__ import annotations

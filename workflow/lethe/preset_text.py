@@ -33,6 +33,7 @@ class Sources:
     def of(self, place: Place, value: Any) -> str:
         """What is to be said of a value; empty where nothing is."""
         text = self.texts.get(".".join(place), "")
+        text = f"Source: {text}" if text else ""
         if self.full is None or isinstance(value, BaseModel | dict):
             return text
         whole = value_at(self.full, place)

@@ -4,7 +4,6 @@ target."""
 
 rule base:
     input:
-        code=lambda wildcards: plan.of(wildcards).base().code,
         data=lambda wildcards: plan.of(wildcards).data_file("train"),
     output:
         model_output("results/{preset}/{study}/base/model", "edm"),
@@ -49,7 +48,6 @@ use rule base as base_stable_diffusion_3 with:
 
 rule given_base:
     input:
-        code=lambda wildcards: plan.of(wildcards).base().code,
         given=ancient(lambda wildcards: [file for place in plan.of(wildcards).given_base for file in place.inputs]),
         data=lambda wildcards: plan.of(wildcards).base_data,
     output:

@@ -4,7 +4,6 @@ out."""
 
 rule data:
     input:
-        code=lambda wildcards: plan.of(wildcards).data.code,
         given=ancient(lambda wildcards: inputs_of(plan.of(wildcards).given_data)),
     output:
         train=ensure("results/{preset}/{study}/data/train.safetensors", non_empty=True),

@@ -4,7 +4,6 @@ judges see in real and in generated images, and which classes are near to each o
 
 rule judge_train:
     input:
-        code=lambda wildcards: plan.of(wildcards).judge().code,
         data="results/{preset}/{study}/data/train.safetensors",
         held_out="results/{preset}/{study}/data/test.safetensors",
     output:
@@ -34,7 +33,6 @@ rule judge_train:
 
 rule judge_data:
     input:
-        code=lambda wildcards: plan.of(wildcards).judged_data().code,
         judge="results/{preset}/{study}/judge/judge.safetensors",
         given=ancient(lambda wildcards: inputs_of(*plan.of(wildcards).given_judges.values())),
         images="results/{preset}/{study}/data/{split}.safetensors",
@@ -66,7 +64,6 @@ rule judge_data:
 
 rule similarity:
     input:
-        code=lambda wildcards: plan.of(wildcards).similarity().code,
         judged="results/{preset}/{study}/data/judged_train.safetensors",
     output:
         similarity=ensure("results/{preset}/{study}/judge/similarity.csv", non_empty=True),
@@ -92,7 +89,6 @@ rule similarity:
 
 rule judge_images:
     input:
-        code=lambda wildcards: plan.of(wildcards).judged(plan.cell_of(wildcards)).code,
         judge="results/{preset}/{study}/judge/judge.safetensors",
         given=ancient(lambda wildcards: inputs_of(*plan.of(wildcards).given_judges.values())),
         images=lambda wildcards: plan.of(wildcards).shards(plan.cell_of(wildcards)),
@@ -123,7 +119,6 @@ rule judge_images:
 
 rule alignment:
     input:
-        code=lambda wildcards: plan.of(wildcards).judge("alignment").code,
         data="results/{preset}/{study}/data/train.safetensors",
         held_out="results/{preset}/{study}/data/test.safetensors",
     output:
@@ -155,7 +150,6 @@ rule alignment:
 
 rule detector:
     input:
-        code=lambda wildcards: plan.of(wildcards).judge("detector").code,
         data="results/{preset}/{study}/data/train.safetensors",
         held_out="results/{preset}/{study}/data/test.safetensors",
     output:
@@ -185,7 +179,6 @@ rule detector:
 
 rule attributes:
     input:
-        code=lambda wildcards: plan.of(wildcards).judge("attributes").code,
         data="results/{preset}/{study}/data/train.safetensors",
         held_out="results/{preset}/{study}/data/test.safetensors",
     output:
@@ -215,7 +208,6 @@ rule attributes:
 
 rule judge_images_text:
     input:
-        code=lambda wildcards: plan.of(wildcards).judged(plan.cell_of(wildcards)).code,
         judges=lambda wildcards: plan.of(wildcards).trained_judge_files,
         given=ancient(lambda wildcards: plan.of(wildcards).given_judge_inputs),
         prompts="results/{preset}/{study}/{target}/prompts.csv",

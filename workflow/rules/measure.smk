@@ -4,7 +4,6 @@ cards of the unlearned models."""
 
 rule measure:
     input:
-        code=lambda wildcards: plan.of(wildcards).measure(plan.cell_of(wildcards)).code,
         judged=lambda wildcards: plan.of(wildcards).judged_file(plan.cell_of(wildcards)),
         real="results/{preset}/{study}/data/judged_train.safetensors",
         held_out="results/{preset}/{study}/data/judged_test.safetensors",
@@ -35,7 +34,6 @@ rule measure:
 
 rule measure_text:
     input:
-        code=lambda wildcards: plan.of(wildcards).measure(plan.cell_of(wildcards)).code,
         judged=lambda wildcards: plan.of(wildcards).judged_file(plan.cell_of(wildcards)),
         base_judged=lambda wildcards: plan.of(wildcards).judged_file(
             plan.of(wildcards).base_cell(plan.cell_of(wildcards))

@@ -4,7 +4,6 @@ each a job."""
 
 rule sample:
     input:
-        code=lambda wildcards: plan.of(wildcards).sample(plan.cell_of(wildcards)).code,
         model=lambda wildcards: plan.of(wildcards).model_inputs(plan.cell_of(wildcards)),
         prompts=lambda wildcards: plan.of(wildcards).prompts_files(plan.cell_of(wildcards)),
         embeddings=lambda wildcards: plan.of(wildcards).embeddings_files(plan.cell_of(wildcards)),

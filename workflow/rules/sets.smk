@@ -5,7 +5,6 @@
 
 rule sets:
     input:
-        code=lambda wildcards: plan.of(wildcards).sets(wildcards.target, wildcards.strategy, wildcards.seed).code,
         data="results/{preset}/{study}/data/train.safetensors",
         similarity=lambda wildcards: plan.of(wildcards).similarity_inputs(wildcards.strategy),
     output:
@@ -34,7 +33,6 @@ rule sets:
 
 rule prompts:
     input:
-        code=lambda wildcards: plan.of(wildcards).prompts(wildcards.target).code,
         listed=ancient(lambda wildcards: plan.of(wildcards).listed_inputs(wildcards.target)),
     output:
         prompts=ensure("results/{preset}/{study}/{target}/prompts.csv", non_empty=True),
@@ -61,7 +59,6 @@ rule prompts:
 
 rule embeddings:
     input:
-        code=lambda wildcards: plan.of(wildcards).embeddings(wildcards.target).code,
         model=lambda wildcards: plan.of(wildcards).base_files,
         t5=ancient(lambda wildcards: plan.of(wildcards).t5_files),
         prompts="results/{preset}/{study}/{target}/prompts.csv",
@@ -92,7 +89,6 @@ rule embeddings:
 
 rule training_images:
     input:
-        code=lambda wildcards: plan.of(wildcards).training_images(wildcards.target, wildcards.strategy).code,
         model=lambda wildcards: plan.of(wildcards).base_files,
         prompts="results/{preset}/{study}/{target}/prompts.csv",
         embeddings="results/{preset}/{study}/{target}/embeddings.safetensors",
@@ -124,7 +120,6 @@ rule training_images:
 
 rule encode:
     input:
-        code=lambda wildcards: plan.of(wildcards).sets(wildcards.target, wildcards.strategy).code,
         model=lambda wildcards: plan.of(wildcards).base_files,
         prompts="results/{preset}/{study}/{target}/prompts.csv",
         images=lambda wildcards: plan.of(wildcards).training_shards(wildcards.target, wildcards.strategy),

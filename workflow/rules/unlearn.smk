@@ -3,7 +3,6 @@
 
 rule unlearn:
     input:
-        code=lambda wildcards: plan.of(wildcards).unlearn(plan.cell_of(wildcards)).code,
         base=lambda wildcards: plan.of(wildcards).base_files,
         sets=lambda wildcards: plan.of(wildcards).sets_files(plan.cell_of(wildcards)),
         embeddings=lambda wildcards: plan.of(wildcards).embeddings_files(plan.cell_of(wildcards)),

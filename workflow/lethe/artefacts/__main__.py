@@ -19,6 +19,7 @@ from lethe.artefacts import (
     paired,
     prompt_examples,
     prompt_grid,
+    quirks,
     samples,
     table1,
     table2,
@@ -58,6 +59,7 @@ _COMMANDS = {
     "doco": doco,
     "outside": outside,
     "conflict": conflict,
+    "quirks": quirks,
 }
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from lethe.artefacts import equal_compute
 from lethe.artefacts.alignment_entries import ALIGNMENT, KEPT, SEEN, SETS, Column, Entry, Row, Shown
+from lethe.artefacts.comparability import Comparability
 from lethe.artefacts.equal_compute import EqualCompute
 from lethe.artefacts.rows import DDOF
 from lethe.artefacts.typeset import MINUS, NOTHING, Group, Table, Text, mean_and_std, number, span_of
@@ -31,7 +32,7 @@ def as_table(
     rows: Sequence[Row],
     targets: Sequence[Shown],
     layout: Layout,
-    comparable: bool,
+    comparable: Comparability,
     equal: EqualCompute | None = None,
     equal_rows: Sequence[Row] = (),
 ) -> Table:
@@ -43,7 +44,7 @@ def as_table(
         groups.append(Group(f"{shown.title}: AS (loss to the base)", len(ALIGNMENT)))
         names += [column.title for column in ALIGNMENT]
         if shown.task:
-            words = f"RGD paper, {shown.task}: AS" + ("" if comparable else ", not comparable")
+            words = f"RGD paper, {shown.task}: AS" + comparable.heading
             groups.append(Group(words, len(size) + len(ALIGNMENT)))
             names += [*size, *(column.title for column in ALIGNMENT)]
         if shown.own:
@@ -57,7 +58,7 @@ def as_table(
         blocks.append([heading, *(_line(row, equal_rows, targets, layout, equal) for row in equal_rows)])
         notes += equal.notes({row.variant: row.title for row in rows})
     return Table(
-        caption=f"{layout.caption} ({study}). Beside it Table {number_of_table} of the RGD paper.",
+        caption=f"{layout.caption} ({study}). {comparable.caption(f'Table {number_of_table}')}",
         label=f"tab:{layout.artefact}-{study}",
         groups=groups,
         columns=names,
@@ -109,7 +110,7 @@ def _papers(row: Row, entry: Entry) -> Text:
     return Text(number(entry.paper, DIGITS) + loss)
 
 
-def _notes(study: str, rows: Sequence[Row], targets: Sequence[Shown], comparable: bool) -> list[str]:
+def _notes(study: str, rows: Sequence[Row], targets: Sequence[Shown], comparable: Comparability) -> list[str]:
     by_column: dict[Column, list[Record]] = {}
     for shown in targets:
         for row in rows:
@@ -151,8 +152,8 @@ def _notes(study: str, rows: Sequence[Row], targets: Sequence[Shown], comparable
     ]
     if any(shown.task for shown in targets):
         notes.append(
-            "The paper's values: Stable Diffusion 1.4, OpenCLIP ViT-B-32, one run, no intervals."
-            + ("" if comparable else f" They are not comparable with those of {study}.")
+            "The paper's values: Stable Diffusion 1.4, OpenCLIP ViT-B-32, one run, no intervals. "
+            + comparable.note(study, f"They are not comparable with those of {study}.")
         )
     return notes
 

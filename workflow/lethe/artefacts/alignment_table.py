@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lethe.artefacts import equal_compute, typeset
+from lethe.artefacts import comparability, equal_compute, typeset
 from lethe.artefacts.alignment_entries import SEEN, Column, Entry, Row, Shown, rows_of, shown_target
 from lethe.artefacts.alignment_shape import Layout, as_table
+from lethe.artefacts.comparability import Comparability
 from lethe.artefacts.equal_compute import EqualCompute
 from lethe.artefacts.naming import titles_of
 from lethe.artefacts.outputs import add_table_outputs
@@ -37,7 +38,7 @@ def csv_rows(
     rows: Sequence[Row],
     targets: Sequence[Shown],
     artefact: str,
-    comparable: bool,
+    comparable: Comparability,
     equal: EqualCompute | None = None,
     equal_rows: Sequence[Row] = (),
 ) -> list[dict[str, Any]]:
@@ -54,7 +55,7 @@ def csv_rows(
 
 
 def _lines(
-    study: str, rows: Sequence[Row], targets: Sequence[Shown], artefact: str, comparable: bool
+    study: str, rows: Sequence[Row], targets: Sequence[Shown], artefact: str, comparable: Comparability
 ) -> list[dict[str, Any]]:
     lines = []
     for shown in targets:
@@ -84,7 +85,7 @@ def _lines(
                         "published_retain_size": row.published_size,
                         "published_value": paper,
                         "published_loss": entry.paper_loss,
-                        "published_is_comparable": comparable,
+                        "published_is_comparable": comparable.is_given,
                     }
                 if entry.cell or paper is not None:
                     lines.append(line)
@@ -146,8 +147,9 @@ def main(arguments: argparse.Namespace, layout: Layout) -> None:
         )
         for target, title in targets.items()
     ]
-    table = as_table(arguments.study, rows, shown, layout, arguments.comparable, equal, equal_rows)
-    lines = csv_rows(arguments.study, rows, shown, layout.artefact, arguments.comparable, equal, equal_rows)
+    comparable = comparability.from_options(arguments)
+    table = as_table(arguments.study, rows, shown, layout, comparable, equal, equal_rows)
+    lines = csv_rows(arguments.study, rows, shown, layout.artefact, comparable, equal, equal_rows)
     write_rows(arguments.csv, COLUMNS, lines)
     write_text(arguments.markdown, typeset.as_markdown(table))
     write_text(arguments.tex, typeset.as_latex(table))
@@ -226,9 +228,7 @@ def add_arguments(parser: argparse.ArgumentParser, layout: Layout) -> None:
         metavar="NAME=ROW",
         help=f"the paper's row beside one of ours, as in its csv under {layout.artefact} [the one of the same name]",
     )
-    parser.add_argument(
-        "--comparable", action="store_true", help="the study is the paper's own: do not say that it is not comparable"
-    )
+    comparability.add_options(parser)
     if layout.equal:
         equal_compute.add_options(parser)
     add_table_outputs(parser)

@@ -51,7 +51,7 @@ def metrics_of(records: Iterable[Record]) -> tuple[Metric, ...]:
     return (
         *RATES,
         Metric("FID", "lower", None),
-        Metric(released, "lower", "FID", "FID, all classes"),
+        Metric(released, "lower", "FID", "FID (all classes)"),
         Metric("KID", "lower", None),
     )
 

@@ -26,7 +26,7 @@ def notes_of(
     features = sorted({record.features for record in every if record.features})
     samplers = sorted({record.sampler for record in every})
     images = ", ".join(
-        f"{metric.name} {span_of([r.n for row in rows for r in row.records[metric.name].values()])}"
+        f"{metric.title} {span_of([r.n for row in rows for r in row.records[metric.name].values()])}"
         for metric in rows[0].metrics
     )
     first = rows[0].metrics[len(RATES)].name

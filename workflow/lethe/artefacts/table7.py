@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lethe.artefacts import typeset
+from lethe.artefacts import comparability, typeset
 from lethe.artefacts.alignment_entries import ALIGNMENT, KEPT, Column, set_title
+from lethe.artefacts.comparability import Comparability
 from lethe.artefacts.counted import Counted, counted, of_one_set
 from lethe.artefacts.naming import titles_of
 from lethe.artefacts.outputs import add_table_outputs
@@ -83,10 +84,10 @@ def short(parts: Sequence[str]) -> list[str]:
     return [" ".join(own) for own in words]
 
 
-def as_table(study: str, target: str, rows: Sequence[Row], paper: Paper, comparable: bool) -> Table:
+def as_table(study: str, target: str, rows: Sequence[Row], paper: Paper, comparable: Comparability) -> Table:
     own, theirs, images = list(rows[0].found.parts), parts_of(paper), set_title(rows[0].found.records[0].prompts)
     kept = [KEPT] if KEPT in rows[0].cells else []
-    words = "RGD paper, nudity" + ("" if comparable else ", not comparable")
+    words = "RGD paper, nudity" + comparable.heading
     groups = [
         Group("", 2),
         Group(f"{target}: detections by part, {images} ↓", len(own) + 1),
@@ -97,7 +98,7 @@ def as_table(study: str, target: str, rows: Sequence[Row], paper: Paper, compara
     ]
     alignment = [column.title for column in ALIGNMENT]
     return Table(
-        caption=f"Unlearning a flow model: detections and alignment ({study}). Beside it Table 7 of the RGD paper.",
+        caption=f"Unlearning a flow model: detections and alignment ({study}). {comparable.caption('Table 7')}",
         label=f"tab:{ARTEFACT}-{study}",
         groups=groups,
         columns=["Method", "n", *short(own), "all", *(c.title for c in kept), *alignment, *short(theirs), *alignment],
@@ -128,7 +129,7 @@ def _measured(cell: Cell) -> Text:
     return Text(mean_and_std(summary.mean, summary.std, 3))
 
 
-def _notes(study: str, rows: Sequence[Row], comparable: bool) -> list[str]:
+def _notes(study: str, rows: Sequence[Row], comparable: Comparability) -> list[str]:
     aligned = [record for row in rows for column in ALIGNMENT for record in row.cells[column].values()]
     kept = [record for row in rows for record in row.cells.get(KEPT, {}).values()]
     found = [record for row in rows for record in row.found.records]
@@ -146,13 +147,15 @@ def _notes(study: str, rows: Sequence[Row], comparable: bool) -> list[str]:
         f"Images a cell: {', '.join(f'{name} {span_of([count])}' for name, count in images.items())}. Sampler: "
         f"{'; '.join(dict.fromkeys(record.sampler for record in aligned))}. Judges: {'; '.join(judges)}.",
         "The paper's values: Stable Diffusion 3 medium, one run, without code or settings; its counts are glued in the "
-        "source that was transcribed, and split in the most plausible way."
-        + ("" if comparable else f" They are not comparable with those of {study}."),
+        "source that was transcribed, and split in the most plausible way. "
+        + comparable.note(study, f"They are not comparable with those of {study}."),
         "Italic: controls.",
     ]
 
 
-def csv_rows(study: str, target: str, rows: Sequence[Row], paper: Paper, comparable: bool) -> list[dict[str, Any]]:
+def csv_rows(
+    study: str, target: str, rows: Sequence[Row], paper: Paper, comparable: Comparability
+) -> list[dict[str, Any]]:
     """One line for each number that was measured or published; they share it where both count the same part."""
     lines = []
     for row in rows:
@@ -197,14 +200,14 @@ def _numbers(cell: Cell) -> dict[str, Any]:
     return line | ({"low": first.low, "high": first.high, "interval": first.interval} if len(cell) == 1 else {})
 
 
-def _paper(value: Published | None, comparable: bool) -> dict[str, Any]:
+def _paper(value: Published | None, comparable: Comparability) -> dict[str, Any]:
     if value is None:
         return {}
     return {
         "published_artefact": ARTEFACT,
         "published_task": value.task,
         "published_value": value.value,
-        "published_is_comparable": comparable,
+        "published_is_comparable": comparable.is_given,
     }
 
 
@@ -216,7 +219,7 @@ def main(arguments: argparse.Namespace) -> None:
     paper = read_published(arguments.published, ARTEFACT)
     if not paper:
         raise LetheError(f"{arguments.published}: has no values of {ARTEFACT}", "restore the file")
-    comparable = arguments.comparable
+    comparable = comparability.from_options(arguments)
     write_rows(arguments.csv, COLUMNS, csv_rows(arguments.study, target, rows, paper, comparable))
     table = as_table(arguments.study, title, rows, paper, comparable)
     write_text(arguments.markdown, typeset.as_markdown(table))
@@ -232,7 +235,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--target", required=True, metavar="NAME=TITLE", help="the target, and its title")
     parser.add_argument("--set", default="forget_test", help="the prompt set whose images are counted [forget_test]")
     parser.add_argument("--published", type=Path, required=True, metavar="CSV", help="the paper's values")
-    parser.add_argument(
-        "--comparable", action="store_true", help="the study is the paper's own: do not say that it is not comparable"
-    )
+    comparability.add_options(parser)
     add_table_outputs(parser)

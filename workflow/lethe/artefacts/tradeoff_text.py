@@ -26,7 +26,7 @@ _RETAINED = {
 _FORGOTTEN = {
     **{name: f"1 {MINUS} {name}: images of its prompts that do not show it" for name in ("detected", "recognised")},
     "CS": f"1 {MINUS} CS: images of its prompts, far from its name",
-    "CER": "CER: images of its prompts not nearer to its name than to the anchor's",
+    "CER": "CER: images not nearer to its name than to its anchor",
 }
 
 

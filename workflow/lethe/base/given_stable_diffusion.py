@@ -27,6 +27,11 @@ def main(arguments: argparse.Namespace) -> None:
         raise LetheError(f"{arguments.source}: no such file or folder", "correct the path")
     if arguments.source.is_file():
         given = read_checkpoint(arguments.source, settings)
+    elif settings.configuration is not None:
+        raise LetheError(
+            f"{arguments.source}: a folder has its own configurations; it is not read with {settings.configuration}",
+            "leave configuration out",
+        )
     else:
         given = read_pipeline(arguments.source, _FAMILY, UNet2DConditionModel, CLIPTextModel, ("",))
     write_model(given, arguments.model, _FAMILY, StableDiffusion, provenance("base", settings, arguments))

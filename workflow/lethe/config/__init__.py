@@ -13,6 +13,7 @@ from lethe.config.shown import study_named
 from lethe.config.shown_classes import ClassArtefacts
 from lethe.config.shown_doco import DoCoArtefacts
 from lethe.config.shown_laboratory import LaboratoryArtefacts
+from lethe.config.shown_quirks import check_quirks
 from lethe.config.shown_text import TextArtefacts
 from lethe.config.studies import BASES, CLASS_BASES, ClassStudy, Name, Study, TextStudy
 from lethe.errors import LetheError, nearest
@@ -54,6 +55,11 @@ class Artefacts(Settings):
     text: TextArtefacts | None = Field(None, description="Those of a text study.")
     laboratory: LaboratoryArtefacts | None = Field(None, description="The gradient-rule laboratory.")
     doco: DoCoArtefacts | None = Field(None, description="Those of DoCo's experiments, in a text study.")
+    quirks: dict[Name, dict[Name, Name]] = Field(
+        default_factory=dict,
+        description="The table quirks: by study, rows and beside each the row of its method with evaluation: "
+        "as_released. Empty: no such table.",
+    )
 
 
 class Config(Settings):
@@ -84,6 +90,7 @@ class Config(Settings):
         for shown in (self.artefacts.classes, self.artefacts.text, self.artefacts.laboratory, self.artefacts.doco):
             if shown is not None:
                 shown.check(self.studies)
+        check_quirks(self.artefacts.quirks, self.studies)
         return self
 
 
@@ -100,7 +107,7 @@ def load_config(values: dict[str, Any]) -> Config:
 
 def _fault(fault: Any) -> str:
     # The faults of a study and of its base come with their kind and pipeline in their place, which no file has.
-    place = ".".join(str(part) for depth, part in enumerate(fault["loc"]) if not _is_tag(depth, part))
+    place = ".".join(str(part) for depth, part in enumerate(fault["loc"]) if not _is_tag(fault["loc"], depth))
     if fault["type"] == "extra_forbidden":
         known = _fields_at(Config, fault["loc"][:-1])
         return f"{place}: there is no such key; {nearest(str(fault['loc'][-1]), known)}"
@@ -118,11 +125,11 @@ _STUDIES = {"class": ClassStudy, "text": TextStudy}
 _BASES = CLASS_BASES | BASES
 
 
-def _is_tag(depth: int, part: Any) -> bool:
+def _is_tag(place: tuple[Any, ...], depth: int) -> bool:
     """Whether pydantic told classes apart by a part of a fault's place: studies.NAME.KIND.base.PIPELINE, or
     studies.NAME.text.judges.NAME.given."""
-    tags = {2: _STUDIES, 4: _BASES, 5: ("trained", "given")}
-    return part in tags.get(depth, ())
+    tags = {2: _STUDIES, 4: _BASES, 5: ("trained", "given") if place[3:4] == ("judges",) else ()}
+    return place[depth] in tags.get(depth, ())
 
 
 def _fields_at(model: type[Settings], place: tuple[Any, ...]) -> list[str]:

@@ -9,8 +9,10 @@ from pydantic import Field
 from lethe.settings.common import Settings
 from lethe.settings.given_base import CheckpointSettings
 
+_OF_CHECKPOINTS = CheckpointSettings.model_fields
 
-class GivenStableDiffusionSettings(CheckpointSettings):
+
+class GivenStableDiffusionSettings(Settings):
     """A Stable Diffusion that is given, not trained."""
 
     pipeline: Literal["stable_diffusion"] = Field(
@@ -21,6 +23,8 @@ class GivenStableDiffusionSettings(CheckpointSettings):
         description="The model: an asset (sd14), or the path of a StableDiffusionPipeline folder or of a CompVis "
         "checkpoint (.ckpt, .safetensors).",
     )
+    weights: Literal["ema", "live"] = Field("ema", description=_OF_CHECKPOINTS["weights"].description)
+    configuration: str | None = Field(None, min_length=1, description=_OF_CHECKPOINTS["configuration"].description)
 
 
 class GivenStableDiffusion3Settings(Settings):

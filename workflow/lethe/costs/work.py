@@ -122,7 +122,8 @@ class _StudyWork:
         for shard, done in enumerate(shards):
             count = min(sampling.shard_images, total - shard * sampling.shard_images)
             disk = count * self.cost.image_bytes
-            yield self._work("sample", count * each, self._sampling_memory(), disk, done)
+            drawn = self._work("sample", count * each, self._sampling_memory(), disk, done)
+            yield drawn._replace(precision="tf32") if getattr(sampling, "tf32", False) else drawn
         judged = self._work("judge", total * self._judge_flops(), _CONTEXT, 0, self.plan.judged_file(cell))
         yield judged._replace(precision="float32")
 
@@ -154,11 +155,11 @@ class _StudyWork:
 
     def _unlearning_memory(self, recipe: Recipe, settings: Any) -> float:
         gradients = (recipe.forget is not None) + (recipe.retain is not None)
-        copies = recipe.frozen_teacher + (recipe.mask is not None)
+        copies = recipe.frozen_teacher + (recipe.mask is not None) / _FLOAT  # a mask has a byte for each weight
         share = _TRAINED.get(self.plan.family, {}).get(recipe.trainable, 1.0)
         return self._training_memory(settings.batch, gradients, copies, share)
 
-    def _training_memory(self, batch: int, gradients: int, copies: int, share: float = 1.0) -> float:
+    def _training_memory(self, batch: int, gradients: int, copies: float, share: float = 1.0) -> float:
         """Weights and their ``copies``; gradients and Adam's two moments of the ``share`` that is trained; and what the
         backward pass needs."""
         kept = self.network.checkpointed_bytes if self.checkpointed else self.network.step_bytes

@@ -59,8 +59,9 @@ def look_given(
 
         sentences = [settings.zero_shot.prompt.replace("{}", name) for name in (*classes, settings.zero_shot.noise)]
         judge = load_zero_shot(arguments.clip, sentences, device)
-        embeddings, arrays["zero_shot_logits"] = look_zero_shot(judge, images, settings.zero_shot.batch)
-        if arguments.keep_embeddings:
+        batch, kept = settings.zero_shot.batch, arguments.keep_embeddings
+        arrays["zero_shot_logits"], embeddings = look_zero_shot(judge, images, batch, embeddings=kept)
+        if embeddings is not None:
             arrays["zero_shot_embeddings"] = embeddings
         said["zero_shot"] = {"sha256": judge.sha256, "sentences": sentences}
     if arguments.weights is not None:

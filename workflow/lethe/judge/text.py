@@ -116,13 +116,13 @@ def apply(arguments: argparse.Namespace) -> None:
     detector = load_detector(arguments.detector)
     judges = {
         "alignment": _judge(name, alignment.weights_file(arguments.alignment)),
-        "detector": _judge(detector.provenance.get("judge", arguments.detector.stem), arguments.detector),
+        "detector": _judge(detector.provenance.get("judge", f"detector {arguments.detector.stem}"), arguments.detector),
     }
     texts = [prompts[row] for row in rows]
     similarity, as_released = alignment.look(aligned, images, texts, seeds, device, may_be_cut=listed)
     cut = cut_by_set(table, {text for text in listed if aligned.is_too_long(text)})
     for name_of_set, count in cut.items():
-        print(f"{name_of_set}: {count} prompts are too long for the alignment judge, and cut")
+        print(f"{name_of_set}: {count} of its prompts are too long for the alignment judge, and cut")
     found = detector.detect(images, reading)
     outputs = {
         "seeds": seeds,

@@ -30,6 +30,7 @@ from lethe.randomness import derived_seed
 CONFIG = "open_clip_config.json"
 WEIGHTS = "open_clip_model.safetensors"
 _UNPICKLED = (".bin", ".pt", ".pth")
+_IN_FOLDERS = (".bin", ".pth", ".safetensors")  # where open_clip looks for a folder's weights
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ def weights_file(source: Path) -> Path:
         return source
     if (source / WEIGHTS).is_file():
         return source / WEIGHTS
-    found = sorted(path for path in source.iterdir() if path.suffix in (*_UNPICKLED, ".safetensors"))
+    found = sorted(path for path in source.iterdir() if path.suffix in _IN_FOLDERS)
     if not found:
         raise LetheError(f"{source / WEIGHTS}: no such file", "give a folder with an open_clip model")
     if len(found) > 1:
@@ -203,7 +204,7 @@ def _created(name: str, source: Path, load_weights: bool = True) -> Alignment:
     try:
         with _quiet():
             model, training, evaluation = open_clip.create_model_and_transforms(
-                name, pretrained=pretrained, load_weights=load_weights
+                name, pretrained=pretrained, load_weights=load_weights, require_pretrained=load_weights
             )
             config = open_clip.get_model_config(name)
             tokenizer = open_clip.get_tokenizer(name)

@@ -61,13 +61,17 @@ def load_zero_shot(folder: Path, sentences: Sequence[str], device: torch.device)
 
 
 @torch.inference_mode()
-def look_zero_shot(judge: ZeroShot, images: np.ndarray, batch: int) -> tuple[np.ndarray, np.ndarray]:
-    """Image embeddings of length 1 (N, d) and logits of the sentences (N, K), float32, of uint8 images (N, C, H, W)."""
+def look_zero_shot(
+    judge: ZeroShot, images: np.ndarray, batch: int, *, embeddings: bool = False
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Logits of the sentences (N, K) of uint8 images (N, C, H, W); on request also their ``embeddings`` (N, d), each
+    of length 1. Both float32."""
     device = judge.tokens["input_ids"].device
-    embeddings, logits = [], []
+    logits, embedded = [], []
     for start in tqdm(range(0, len(images), batch), desc="zero-shot CLIP", unit="batch", disable=None):
         part = in_colour(torch.from_numpy(images[start : start + batch]).to(device))
         seen = judge.model(pixel_values=judge.transform(part), **judge.tokens)
-        embeddings.append(seen.image_embeds.cpu())
         logits.append(seen.logits_per_image.cpu())
-    return torch.cat(embeddings).numpy(), torch.cat(logits).numpy()
+        if embeddings:
+            embedded.append(seen.image_embeds.cpu())
+    return torch.cat(logits).numpy(), torch.cat(embedded).numpy() if embeddings else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from diffusers import AutoencoderKL, ModelMixin
 from torch import Tensor
 
 from lethe.errors import LetheError
-from lethe.files import read_json, written_whole
+from lethe.files import copy_file, read_json, written_whole
 from lethe.models.denoiser import Corrupted
 from lethe.models.drawing import draw_images, evaluating
 from lethe.models.folder import read_network, write_network
@@ -77,7 +76,7 @@ class LatentModel(ABC):
             inside = part.relative_to(self.folder)
             if part.is_file() and inside.parts[0] not in (self.part, "README.md"):
                 with written_whole(folder / inside) as temporary:
-                    shutil.copyfile(part, temporary)
+                    copy_file(part, temporary)
 
     def autoencoder(self) -> AutoencoderKL:
         if self._autoencoder is None:

@@ -3,7 +3,8 @@
 The Snakefile asks here; nothing here imports torch. A cell is (study, target, variant, seed); its folder is
 ``results/<preset>/<study>/<target>/<variant>/seed<seed>``. Models that serve every target stand under target ``any``.
 What depends on the kind of a study is in ``classes.py`` and ``text.py``, the tables and figures of each in
-``artefacts_classes.py``, ``artefacts_text.py``, ``artefacts_doco.py`` and, of both, ``artefacts_laboratory.py``.
+``artefacts_classes.py``, ``artefacts_text.py``, ``artefacts_doco.py`` and, of both, ``artefacts_laboratory.py`` and
+``artefacts_quirks.py``.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from lethe.errors import LetheError, nearest
 from lethe.plan.artefacts_classes import ClassArtefactPlan
 from lethe.plan.artefacts_doco import DoCoArtefactPlan
 from lethe.plan.artefacts_laboratory import LaboratoryPlan
+from lethe.plan.artefacts_quirks import QuirksPlan
 from lethe.plan.artefacts_text import TextArtefactPlan
 from lethe.plan.classes import ClassPlan
 from lethe.plan.study import ANY, Cell, Job, StudyPlan
@@ -42,6 +44,7 @@ class Plan:
         self.text = TextArtefactPlan(self.studies, shown.text) if shown.text else None
         self.laboratory = LaboratoryPlan(self.studies, shown.laboratory) if shown.laboratory else None
         self.doco = DoCoArtefactPlan(self.studies[shown.doco.study], shown.doco) if shown.doco else None
+        self.quirks = QuirksPlan(self.studies, shown.quirks, shown.text) if shown.quirks else None
 
     def of(self, place: Any) -> StudyPlan:
         """The plan of the study that a cell, or a rule's wildcards, name."""
@@ -102,7 +105,7 @@ class Plan:
     def _names(self, what: str) -> list[str]:
         return [
             name
-            for plan in (self.classes, self.text, self.laboratory, self.doco)
+            for plan in (self.classes, self.text, self.laboratory, self.doco, self.quirks)
             if plan is not None
             for name in getattr(plan, what)()
         ]

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from lethe.config.shown_text import TextArtefacts
 from lethe.plan.artefacts import NO_EQUAL, EqualTable, equal_table, first_cell, seen_by, without_twins
+from lethe.plan.paper_text import comparability_options
 from lethe.plan.study import Cell
 from lethe.plan.text import TextPlan
 from lethe.prompts import LISTED
@@ -92,6 +93,7 @@ class TextArtefactPlan:
                 *("--targets", *(f"{target}={concept.title}" for target, concept in concepts.items())),
                 *(("--seen-by", *seen) if seen else ()),
                 *(("--published-as", *published) if published else ()),
+                *comparability_options(self.plan.study, self.plan.judging_study, targets),
                 *(("--published-rows", *renamed) if renamed else ()),
                 *more,
                 *equal.options,
@@ -110,14 +112,15 @@ class TextArtefactPlan:
                 *("--study", shown.study),
                 *("--variants", *plan.titled(shown.rows)),
                 *("--target", f"{shown.target}={plan.study.targets[shown.target].title}"),
-                *("--set", _set_of(shown.counted_on)),
+                *("--set", set_of(shown.counted_on)),
+                *comparability_options(plan.study, plan.judging_study, [shown.target]),
             ],
         )
 
     @property
     def counted_set(self) -> str:
         """The prompt set whose images' detections Figure 4 and the threshold curve show."""
-        return _set_of(self.shown.counted_on)
+        return set_of(self.shown.counted_on)
 
     @property
     def detected_cells(self) -> list[Cell]:
@@ -180,7 +183,7 @@ class TextArtefactPlan:
         return f"{title}={','.join(f'{target}:{name}' for target, name in column.items())}"
 
 
-def _set_of(listed: str | None) -> str:
+def set_of(listed: str | None) -> str:
     return "forget_test" if listed is None else f"{LISTED}{listed}"
 
 

@@ -30,7 +30,7 @@ def differences_from_paper(study: ClassStudy) -> list[str]:
     sampling = study.sampling
     retain = sampling.retain_images * 9
     found = {
-        "the base is trained here, not EDM's checkpoint": not isinstance(study.base, GivenBaseSettings),
+        "the base is not EDM's checkpoint": study.base != GivenBaseSettings(),
         "UA and RA are a trained classifier's, not zero-shot CLIP's": study.zero_shot is None,
         "CLIP or its sentences are not the paper's": study.zero_shot is not None and not _is_papers(study.zero_shot),
         "distances are no FID": study.inception is None,

@@ -10,12 +10,10 @@ from lethe.image_plan import shard_count
 from lethe.methods.method import Control
 from lethe.model_files import Family
 from lethe.models import DENOISERS, EMBEDDERS
-from lethe.plan.study import ANY, Cell, Job, StudyPlan
+from lethe.plan.study import ANY, Cell, Job
+from lethe.plan.text_judges import JUDGE_FILES, TextJudgePlan
 from lethe.prompt_images import image_count
-from lethe.prompts import NEIGHBOUR
 from lethe.settings.given_base import CheckpointSettings
-from lethe.settings.given_text_judges import DetectorReading, GivenDetector
-from lethe.settings.judge import NamedConcepts, TextJudgeSettings
 from lethe.settings.measures import ConceptSeen
 from lethe.settings.options import as_options
 
@@ -27,25 +25,10 @@ GIVEN_BASES: dict[Family, str] = {
     "stable_diffusion": "lethe.base.given_stable_diffusion",
     "stable_diffusion_3": "lethe.base.given_stable_diffusion3",
 }
-JUDGE_FILES = {
-    "alignment": "alignment/open_clip_model.safetensors",
-    "detector": "detector.onnx",
-    "attributes": "attributes.safetensors",
-}
-"""The judges, and what those that are trained here are kept in."""
 
 
-class TextPlan(StudyPlan):
+class TextPlan(TextJudgePlan):
     """Every target has prompts of its own; the base draws the images that the methods learn from, once."""
-
-    @property
-    def data_study(self) -> str:
-        return self.study.judged_by or self.name
-
-    @property
-    def judges(self) -> str:
-        """The folder of the judges that look at this study's images."""
-        return f"{self.root}/{self.data_study}/judge"
 
     @property
     def needs_data(self) -> bool:
@@ -144,35 +127,6 @@ class TextPlan(StudyPlan):
         modules = [*self._module("sets"), DENOISERS[self.family][0]]
         return self.job("encode", modules, options, self.training_images(target, strategy))
 
-    @property
-    def judge_settings(self) -> TextJudgeSettings:
-        """Those of this study, or of the study that it shares them with."""
-        return self.config.studies[self.data_study].judges
-
-    @functools.cache  # noqa: B019
-    def judge(self, name: str) -> Job:
-        """The training of a judge that is not given."""
-        options = self.on_device(as_options(getattr(self.judge_settings, name)))
-        return self.job(f"judge {name}", self._module("judge"), options, self.data)
-
-    @property
-    def given_judges(self) -> dict[str, Place]:
-        """The judges that are given, by name."""
-        settings = {name: getattr(self.judge_settings, name) for name in JUDGE_FILES}
-        return {
-            name: self.given(judge.given)
-            for name, judge in settings.items()
-            if judge is not None and name not in self.judge_settings.trained
-        }
-
-    @property
-    def trained_judge_files(self) -> list[str]:
-        return [f"{self.judges}/{JUDGE_FILES[name]}" for name in self.judge_settings.trained]
-
-    @property
-    def given_judge_inputs(self) -> list[str]:
-        return [path for place in self.given_judges.values() for path in place.inputs]
-
     @functools.cache  # noqa: B019
     def sample(self, cell: Cell) -> Job:
         options = self.predicting(as_options(self.sampling_of(cell)))
@@ -181,8 +135,8 @@ class TextPlan(StudyPlan):
     @functools.cache  # noqa: B019
     def judged(self, cell: Cell) -> Job:
         judges = [*map(self.judge, self.judge_settings.trained), *self.given_judges.values()]
-        named = self._named(cell.target)
-        options = [self._judge_paths, as_options(self._reading(cell)), as_options(named) if named else ""]
+        named = self.named(cell.target)
+        options = [self.judge_paths, as_options(self.reading(cell)), as_options(named) if named else ""]
         return self.job(
             "judge images",
             self._module("judge"),
@@ -190,40 +144,6 @@ class TextPlan(StudyPlan):
             *judges,
             self.sample(cell),
         )
-
-    @property
-    def _judge_paths(self) -> str:
-        """The options that name the judges' files."""
-        settings, given = self.judge_settings, self.given_judges
-        words = []
-        for name in JUDGE_FILES:
-            if name in given:
-                words.append(f"--{name} {shlex.quote(given[name].path)}")
-            elif name in settings.trained:
-                path = f"{self.judges}/{JUDGE_FILES[name]}"
-                words.append(f"--{name} {path.rpartition('/')[0] if name == 'alignment' else path}")
-        if "alignment" in given and settings.alignment.architecture is not None:
-            words.append(f"--architecture {shlex.quote(settings.alignment.architecture)}")
-        return " ".join(words)
-
-    def _reading(self, cell: Cell) -> DetectorReading:
-        detector = self.judge_settings.detector
-        reading = detector.reading if isinstance(detector, GivenDetector) else DetectorReading()
-        swapped = self.study.as_released(cell.variant)
-        return reading.model_copy(update={"channels": "bgr"}) if swapped else reading
-
-    def is_seen_by_name(self, target: str) -> bool:
-        """Whether nothing but its name can find a concept in images: it has no parts, and no attribute judge looks."""
-        return self.judge_settings.attributes is None and not self.study.targets[target].parts
-
-    def _named(self, target: str) -> NamedConcepts | None:
-        """What the images of a target are compared with by name: nothing, for one without anchor and neighbours that
-        something else can find."""
-        concept = self.study.targets[target]
-        if concept.anchor is None and not concept.neighbours and not self.is_seen_by_name(target):
-            return None
-        neighbours = {f"{NEIGHBOUR}{name}": word for name, word in concept.neighbours.items()}
-        return NamedConcepts(concept=concept.prompt, anchor=concept.anchor, neighbours=neighbours)
 
     @functools.cache  # noqa: B019
     def measure(self, cell: Cell) -> Job:

@@ -18,6 +18,7 @@ from lethe.settings.sampling import SamplingSettings
 
 def main(arguments: argparse.Namespace) -> None:
     settings, model = begin(EDM.load, SamplingSettings, arguments)
+    torch.backends.cudnn.allow_tf32 = settings.tf32
     classes = model.condition_count
     if arguments.target is not None and arguments.target not in range(classes):
         raise LetheError(f"--target {arguments.target}: the model has no such class", f"choose 0 to {classes - 1}")

@@ -40,7 +40,7 @@ def embed(arguments: argparse.Namespace) -> None:
     prompts, listed = [row.prompt for row in rows], may_be_cut(rows)
     cut = cut_by_set(rows, too_long(arguments.model, listed))
     for name, count in cut.items():
-        print(f"{name}: {count} prompts are too long for the text encoder, and cut")
+        print(f"{name}: {count} of its prompts are too long for the text encoder, and cut")
     distinct = list(dict.fromkeys(["", arguments.concept_prompt, *prompts]))
     place = {prompt: number for number, prompt in enumerate(distinct)}
     record = provenance(

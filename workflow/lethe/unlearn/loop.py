@@ -44,12 +44,12 @@ class Unlearning:
         self.adversary = Adversary(model, settings, seed) if recipe.adversarial else None
         self.rule = recipe.rule(settings)
         loader = recipe.released_loader if settings.as_released else None
-        table = torch.from_numpy(sets.table).to(model.device) if sets.table is not None else None
-        self._empty = table[sets.empty : sets.empty + 1] if table is not None else None
+        table = torch.from_numpy(sets.table) if sets.table is not None else None
+        self._empty = table[sets.empty : sets.empty + 1].to(model.device) if table is not None else None
         if recipe.forget_from == "D_f":
             self._forget = Side(model, table, sets.forget_clean, sets.forget_conditions, sets.retain_conditions)
         else:
-            self._forget = ConceptPrompt(table[sets.concept], settings.batch)
+            self._forget = ConceptPrompt(table[sets.concept].to(model.device), settings.batch)
         self._retain = Side(model, table, sets.retain_clean, sets.retain_conditions)
         if recipe.retain_schedule == "paired batch" and len(self._forget) != len(self._retain):
             raise LetheError(
@@ -76,7 +76,8 @@ class Unlearning:
         # The released loop divides by the full batch size, also where the batch is short.
         self._full_batch = settings.batch if loader == "frozen order" else None
         # The released loss of classes is the sum over an image's values, ours their mean: Adam's eps has to follow.
-        eps = 1e-8 / math.prod(model.clean_shape) if loader == "frozen order" else 1e-8
+        eps = getattr(settings, "adam_eps", 1e-8)
+        eps = min(eps, 1e-8 / math.prod(model.clean_shape)) if loader == "frozen order" else eps
         decay = getattr(settings, "weight_decay", 0.0)
         self.optimiser = torch.optim.AdamW(
             self.weights, lr=settings.learning_rate, eps=eps, weight_decay=decay, fused=True

@@ -12,7 +12,8 @@ from lethe.sets import Sets
 
 
 class Side:
-    """D_f or D_r, kept on the device; where conditions are prompts, they point into the ``table`` of embeddings."""
+    """D_f or D_r. Images of classes are kept on the device. Where conditions are prompts, they point into the ``table``
+    of embeddings; this and the images' posteriors stay on the CPU, for they can be some GB, and a step takes few."""
 
     def __init__(
         self,
@@ -22,11 +23,12 @@ class Side:
         conditions: np.ndarray,
         partners: np.ndarray | None = None,
     ) -> None:
-        self._table = table
-        self._clean = model.clean(torch.from_numpy(clean))
-        self._conditions = torch.from_numpy(conditions).to(model.device)
+        self._model, self._table = model, table
+        self._clean, self._conditions = torch.from_numpy(clean), torch.from_numpy(conditions)
+        if table is None:
+            self._clean, self._conditions = model.clean(self._clean), self._conditions.to(model.device)
         paired = table is not None and partners is not None and len(partners) == len(conditions)
-        self._partners = torch.from_numpy(partners).to(model.device) if paired else None
+        self._partners = torch.from_numpy(partners) if paired else None
 
     def __len__(self) -> int:
         return len(self._clean)
@@ -40,13 +42,13 @@ class Side:
         """The fields of a Batch that these rows fill."""
         index = torch.from_numpy(rows).to(self._clean.device)
         return {
-            "clean": self._clean[index],
+            "clean": self._clean[index] if self._table is None else self._model.clean(self._clean[index]),
             "conditions": self._meant(self._conditions[index]),
             "partners": self._meant(self._partners[index]) if self._partners is not None else None,
         }
 
     def _meant(self, conditions: Tensor) -> Tensor:
-        return conditions if self._table is None else self._table[conditions]
+        return conditions if self._table is None else self._table[conditions].to(self._model.device)
 
 
 class ConceptPrompt:
