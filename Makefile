@@ -2,6 +2,7 @@
 
 PRESET = miniature
 CORES = all
+PROFILE =
 TARGET =
 ARGS =
 PYTEST =
@@ -9,8 +10,9 @@ PYTHON ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help reproduce report provenance assets plan test lint clean-venv known-preset elsewhere
+.PHONY: help reproduce report provenance assets plan test test-cluster lint clean-venv known-preset elsewhere
 
+PROFILES = $(notdir $(patsubst %/profile.yaml,%,$(wildcard profiles/*/profile.yaml)))
 PRESETS = $(strip miniature $(patsubst workflow/presets/%.yaml,%,$(wildcard workflow/presets/*.yaml)))
 # The miniature is config.yaml, which the Snakefile reads by itself.
 CONFIG = $(if $(filter-out miniature,$(PRESET)),--configfile workflow/presets/$(PRESET).yaml)
@@ -20,6 +22,8 @@ IN_VENV = PATH="$(CURDIR)/.venv/bin:$$PATH"
 # A target goes first: --configfile would take it for a second config file.
 SNAKEMAKE = $(IN_VENV) snakemake $(TARGET) $(CONFIG)
 REPORT = $(IN_VENV) python -m lethe.report --configfile $(CONFIGFILE)
+# A profile says itself how many jobs may run; so many cores of this machine would be a limit on all of a cluster.
+WHERE = $(if $(filter-out default,$(PROFILE)),--workflow-profile profiles/$(PROFILE),--cores $(CORES))
 
 help: ## list the commands
 	@echo "make COMMAND [NAME=value ...]"
@@ -29,13 +33,14 @@ help: ## list the commands
 	@echo
 	@echo "  PRESET=miniature   one of: $(PRESETS)"
 	@echo "  CORES=all          how many processor cores Snakemake may use"
+	@echo "  PROFILE=           a folder of profiles/: PROFILE=slurm runs the jobs on a SLURM cluster"
 	@echo "  TARGET=            make this target or file of the workflow only"
 	@echo "  ARGS=              more options for Snakemake: ARGS=-n shows the plan and makes nothing"
 	@echo "  PYTEST=            options for pytest: PYTEST='-k gradients'"
 	@echo "  PYTHON=            the Python (3.11 or newer) to make .venv from"
 
 reproduce: known-preset .venv/.stamp ## set up, make all tables and figures of a preset (or TARGET), and the report
-	@$(IN_VENV) snakemake $(or $(TARGET),report) $(CONFIG) --cores $(CORES) $(ARGS)
+	@$(IN_VENV) snakemake $(or $(TARGET),report) $(CONFIG) $(WHERE) $(ARGS)
 ifeq ($(and $(TARGET),$(if $(filter -n --dry-run --dryrun,$(ARGS)),,wet)),wet)
 	@$(REPORT)
 endif
@@ -55,6 +60,9 @@ plan: known-preset .venv/.stamp ## what a preset will take: downloads, jobs, GPU
 test: .venv/.stamp ## set up, then run the tests
 	@$(IN_VENV) python -m pytest $(PYTEST)
 
+test-cluster: .venv/.stamp ## set up, then run the workflow through a SLURM started on this machine (root)
+	@$(IN_VENV) python -m pytest -m cluster tests/cluster $(PYTEST)
+
 lint: .venv/.stamp ## check style and format of the Python code and of the workflow
 	@$(IN_VENV) ruff check --output-format concise
 	@$(IN_VENV) ruff format --check --quiet
@@ -68,6 +76,10 @@ known-preset:
 	@if [ '$(PRESET)' != miniature ] && [ ! -f 'workflow/presets/$(PRESET).yaml' ]; then \
 	  echo "there is no preset '$(PRESET)': no file workflow/presets/$(PRESET).yaml" >&2; \
 	  echo "  remedy: choose one of: $(PRESETS)" >&2; exit 2; fi
+	@if [ -n '$(PROFILE)' ] && [ ! -f 'profiles/$(PROFILE)/profile.yaml' ]; then \
+	  echo "there is no profile '$(PROFILE)': no file profiles/$(PROFILE)/profile.yaml" >&2; \
+	  echo "  remedy: choose one of: $(PROFILES)" >&2; \
+	  exit 2; fi
 
 # ----------------------------------------------------------------------------------------------------- the set-up
 # The stamp is written last and names the folder, as the commands in .venv/bin do: after an interruption, a move or a

@@ -27,7 +27,7 @@ PINS = Path("envs/constraints.txt")
 CONDA = Path("envs/cpu.yaml")
 CONTAINER = Path("envs/apptainer.def")
 
-EXTRAS = ("workflow", "dev")
+EXTRAS = ("workflow", "slurm", "dev")
 # These two move together and by hand: the golden numbers of the tests are tied to them.
 HELD = ("torch==2.14.1", "torchvision==0.29.1")
 # Torch's wheels name their exact CUDA wheels themselves; a CPU build of torch wants none of them.

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -26,10 +27,10 @@ sys.stdin.read()
 
 
 @contextmanager
-def jobs(folder: Path, count: int) -> Iterator[list[subprocess.Popen[str]]]:
+def jobs(folder: Path, count: int, program: str = PROGRAM) -> Iterator[list[subprocess.Popen[str]]]:
     """Processes that say which device they got, and hold it until their input ends or they are killed."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    running = [subprocess.Popen([sys.executable, "-c", PROGRAM, folder], text=True, **pipes) for _ in range(count)]
+    running = [subprocess.Popen([sys.executable, "-c", program, folder], text=True, **pipes) for _ in range(count)]
     try:
         yield running
     finally:
@@ -58,6 +59,32 @@ def test_two_jobs_never_share_and_a_killed_one_makes_room(tmp_path):
         holders[0].send_signal(signal.SIGKILL)
         assert waiting.stdout.readline().strip() == given[0]
         assert holders[1].poll() is None
+
+
+WORKING = """
+import sys, time
+from pathlib import Path
+from lethe.device import lease
+print("ready", flush=True)
+sys.stdin.readline()
+device = lease(["first", "second"], Path(sys.argv[1]), patience=0.02)
+begin = time.monotonic()
+time.sleep(0.3)
+print(device, begin, time.monotonic(), flush=True)
+"""
+
+
+def test_of_five_jobs_that_start_together_on_two_devices_no_two_share_one(tmp_path):
+    with jobs(tmp_path, 5, WORKING) as running:
+        assert [process.stdout.readline() for process in running] == ["ready\n"] * 5
+        for process in running:
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        worked = [process.stdout.readline().split() for process in running]
+    assert {device for device, _, _ in worked} == {"0", "1"}
+    for device in ("0", "1"):
+        times = sorted((float(begin), float(end)) for held, begin, end in worked if held == device)
+        assert all(end <= begin for (_, end), (begin, _) in pairwise(times))
 
 
 def test_without_a_gpu_auto_is_the_cpu_and_asking_again_does_not_wait():

@@ -175,10 +175,31 @@ def test_unknown_preset_is_refused_before_the_set_up(bare_repository: Path, comm
     assert not (bare_repository / ".venv").exists()
 
 
+def test_unknown_profile_is_refused_before_the_set_up(bare_repository: Path) -> None:
+    (bare_repository / "profiles/slurm").mkdir(parents=True)
+    (bare_repository / "profiles/slurm/profile.yaml").touch()
+    outcome = run("make", "reproduce", "PROFILE=nosuch", cwd=bare_repository)
+    assert outcome.returncode != 0
+    assert "no profile 'nosuch'" in outcome.stderr
+    assert "choose one of: slurm" in outcome.stderr
+    assert not (bare_repository / ".venv").exists()
+
+
+def test_a_profile_says_itself_how_much_may_run(bare_repository: Path) -> None:
+    (bare_repository / "profiles/slurm").mkdir(parents=True)
+    (bare_repository / "profiles/slurm/profile.yaml").touch()
+    told = [
+        run("make", "--dry-run", "reproduce", *words, cwd=bare_repository).stdout for words in ([], ["PROFILE=slurm"])
+    ]
+    assert "--cores all" in told[0]
+    assert "--workflow-profile profiles/slurm" in told[1]
+    assert "--cores" not in told[1]
+
+
 def test_make_alone_lists_the_commands(bare_repository: Path) -> None:
     outcome = run("make", cwd=bare_repository)
     assert outcome.returncode == 0
-    for command in ("reproduce", "report", "provenance", "test", "lint", "clean-venv"):
+    for command in ("reproduce", "report", "provenance", "test", "test-cluster", "lint", "clean-venv"):
         assert re.search(rf"^  {command} +\w", outcome.stdout, flags=re.MULTILINE), outcome.stdout
     assert not (bare_repository / ".venv").exists()
 

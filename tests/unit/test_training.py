@@ -69,10 +69,11 @@ def interrupted(path: Path, steps: int = 10, stop: int = 6) -> None:
         Counting(stop=stop).run(steps, state_at(path))
 
 
-def test_an_interrupted_run_goes_on_where_it_was(tmp_path):
+def test_an_interrupted_run_goes_on_where_it_was_and_says_so(tmp_path, capsys):
     interrupted(tmp_path / "state")
     resumed = Counting().run(10, state_at(tmp_path / "state"))
     assert resumed.steps == [6, 7, 8, 9]
+    assert f"counting: going on after step 6 of 10, from {tmp_path / 'state'}" in capsys.readouterr().err
     assert resumed.total == sum(range(1, 11))
 
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from conftest import Checkout
+from checkout import Checkout
 from file_server import Files, served
 
 pytestmark = pytest.mark.workflow

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import Checkout, copy_of_repository
+from checkout import Checkout, copy_of_repository
 from paper_assets import write_assets
 
 pytestmark = pytest.mark.workflow

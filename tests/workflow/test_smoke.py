@@ -10,7 +10,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import ARTEFACTS, REPOSITORY
+from checkout import REPOSITORY
+from conftest import ARTEFACTS
 from safetensors.numpy import load_file
 
 from lethe.artefacts.typeset import NOTHING

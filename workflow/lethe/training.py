@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -82,6 +83,7 @@ def run_steps(
     if (saved := state.load()) is not None:
         begin, tensors = saved
         restore(tensors)
+        print(f"{title}: going on after step {begin} of {steps}, from {state.path}", file=sys.stderr, flush=True)
     pending: list[Tensor] = []
     for number in tqdm(range(begin, steps), initial=begin, total=steps, desc=title, unit="step", disable=None):
         pending.append(step(number).detach())
