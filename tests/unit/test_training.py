@@ -274,3 +274,14 @@ def test_a_class_that_is_not_there_cannot_be_left_out(tmp_path, data):
     words = [*base_words(data, tmp_path / "model", tmp_path / "state"), "--without", "10"]
     with pytest.raises(LetheError, match="--without 10"):
         lethe.base.classes.main(lethe.base.classes.parser().parse_args(words))
+
+
+def test_a_state_that_is_slow_to_write_is_written_seldom(tmp_path):
+    state = ResumableState(tmp_path / "state", "training", seconds=1e-9)
+    assert state.due()
+    begun = time.monotonic()
+    state.write(1, {"weights": torch.zeros(2_000_000)})
+    took = time.monotonic() - begun
+    assert not state.due()
+    time.sleep(21 * took)
+    assert state.due()
