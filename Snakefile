@@ -85,4 +85,9 @@ if plan.quirks is not None:
     include: "workflow/rules/artefacts_quirks.smk"
 
 
+if plan.captions.tables():
+
+    include: "workflow/rules/captions.smk"
+
+
 include: "workflow/rules/report.smk"

@@ -72,9 +72,9 @@ def test_a_later_attempt_asks_for_more_memory_and_a_training_for_no_more_time():
 
 
 def test_gres_in_place_of_gpu():
-    """As the profile tells a site to: remove the mark before six lines."""
+    """As the profile tells a site to: remove the mark before eight lines."""
     changed, marks = re.subn(r"(?m)^    # (gpu: 0|gres: .*)$", r"    \1", SLURM.read_text(encoding="utf-8"))
-    assert marks == 6
+    assert marks == 8
     for rule in on_a_gpu():
         asked = profile(changed)["set-resources"][rule]
         assert (asked["gpu"], asked["gres"]) == (0, "gpu:1")

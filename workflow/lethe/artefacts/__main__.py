@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 
 from lethe.artefacts import (
+    captions,
     conflict,
     cost,
     doco,
@@ -60,6 +61,7 @@ _COMMANDS = {
     "outside": outside,
     "conflict": conflict,
     "quirks": quirks,
+    "captions": captions,
 }
 
 

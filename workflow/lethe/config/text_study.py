@@ -8,7 +8,9 @@ from pydantic import Field, model_validator
 
 from lethe.config.bases import TextBase
 from lethe.config.rows import Name, Seeds, StudyRows, UnlearnSettings, Variant
+from lethe.errors import nearest
 from lethe.model_files import Family
+from lethe.settings.captions import CaptionSettings
 from lethe.settings.common import Settings
 from lethe.settings.concept import Concept
 from lethe.settings.given_text_judges import NUDENET_FLOOR, is_given
@@ -41,6 +43,11 @@ class TextStudy(Settings, StudyRows):
     sampling: TextSamplingSettings = Field(default_factory=TextSamplingSettings, description="The image sets.")
     measures: TextMeasureSettings = Field(
         default_factory=TextMeasureSettings, description="Thresholds, minimum sizes and intervals."
+    )
+    captions: CaptionSettings | None = Field(
+        None,
+        description="FID and KID of the images of listed captions to real photographs, made only when the table "
+        "captions is asked for; null: there is no such table.",
     )
     targets: dict[Name, Concept] = Field(min_length=1, description="The concepts to forget, each on its own, by name.")
     seeds: Seeds = Field((0,), description="Training seeds: of batches and noise of the unlearning.")
@@ -109,6 +116,24 @@ class TextStudy(Settings, StudyRows):
                         f"variants.{name}.settings.pairs: {pairs}, but targets.{target}.train_pairs is "
                         f"{self.targets[target].train_pairs}; ask for fewer, or draw more prompts"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _captions_are_listed(self) -> TextStudy:
+        if self.captions is None:
+            return self
+        name = self.captions.set
+        counts = {key: listed.count for concept in self.targets.values() for key, listed in concept.listed.items()}
+        if name not in counts:
+            known = nearest(name, counts) if counts else "no target has any; give one some under listed"
+            raise ValueError(f"captions.set: there are no listed prompts '{name}' of any target; {known}")
+        for target, concept in self.targets.items():
+            images = concept.listed[name].count * self.sampling.images_per_prompt if name in concept.listed else None
+            if images is not None and images < self.measures.minimum_distance:
+                raise ValueError(
+                    f"captions.set: {images} images of '{name}' for targets.{target}, fewer than "
+                    f"measures.minimum_distance = {self.measures.minimum_distance}; list more, or lower it"
+                )
         return self
 
     def check_judges(self, place: str, judges: TextJudgeSettings) -> None:

@@ -5,4 +5,6 @@ from __future__ import annotations
 from lethe.cli import dispatch
 
 if __name__ == "__main__":
-    dispatch("lethe.judge", __doc__, {"class": "lethe.judge.classes", "text": "lethe.judge.text"})
+    dispatch(
+        "lethe.judge", __doc__, {"class": "lethe.judge.classes", "text": "lethe.judge.text", "real": "lethe.judge.real"}
+    )

@@ -9,8 +9,9 @@ In front of it images are made larger and normalised. Two ways are in use, and d
 
 from __future__ import annotations
 
+import itertools
 import pickle
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,21 @@ def look_inception(
         part = in_colour(torch.from_numpy(images[start : start + batch]).to(device))
         for name, rows in features.items():
             rows[start : start + batch] = network(FRONT_ENDS[name](part)).cpu().numpy()
+    return features
+
+
+@torch.inference_mode()
+def stream_inception(
+    network: nn.Module, images: Iterable[np.ndarray], count: int, front_end: FrontEnd, device: torch.device, batch: int
+) -> np.ndarray:
+    """Features (count, 2048) float32 of so many uint8 images (C, H, W) that come one by one; no more than a batch of
+    them is in memory."""
+    network, rest = network.to(device), iter(images)
+    features = np.empty((count, FEATURES), np.float32)
+    for start in tqdm(range(0, count, batch), desc="Inception", unit="batch", disable=None):
+        part = np.stack(list(itertools.islice(rest, min(batch, count - start))))
+        seen = network(FRONT_ENDS[front_end](in_colour(torch.from_numpy(part).to(device))))
+        features[start : start + batch] = seen.cpu().numpy()
     return features
 
 

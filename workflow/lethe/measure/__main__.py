@@ -5,4 +5,5 @@ from __future__ import annotations
 from lethe.cli import dispatch
 
 if __name__ == "__main__":
-    dispatch("lethe.measure", __doc__, {"class": "lethe.measure.classes", "text": "lethe.measure.text"})
+    kinds = {"class": "classes", "text": "text", "captions": "captions"}
+    dispatch("lethe.measure", __doc__, {kind: f"lethe.measure.{module}" for kind, module in kinds.items()})

@@ -70,9 +70,9 @@ def distances(
                 "control_n": len(control),
             }
         )
-        some, some_real, some_control = (_drawn(part, kernel_images) for part in (staying, real, control))
+        some, some_real, some_control = (drawn(part, kernel_images) for part in (staying, real, control))
         distance = kernel_distance(some, some_real, minimum=minimum)
-        drawn = "" if len(some_real) == len(real) else f"{len(some_real)} of "
+        share = "" if len(some_real) == len(real) else f"{len(some_real)} of "
         metrics.append(
             {
                 "metric": f"{names.kernel}{suffix}",
@@ -80,7 +80,7 @@ def distances(
                 "low": distance.value - 1.96 * distance.standard_error,
                 "high": distance.value + 1.96 * distance.standard_error,
                 "interval": "1.96 standard errors",
-                "reference": f"{drawn}{len(real)} {which}",
+                "reference": f"{share}{len(real)} {which}",
                 "n": len(some),
                 "control": kernel_distance(some_control, some_real, minimum=minimum).value,
                 "control_n": len(some_control),
@@ -102,7 +102,8 @@ def _to_reference(images: Gaussian, training: Gaussian, unseen: Gaussian, to: Re
     ]
 
 
-def _drawn(features: np.ndarray, most: int | None) -> np.ndarray:
+def drawn(features: np.ndarray, most: int | None) -> np.ndarray:
+    """``most`` of the features (N, d) at random, in their order; all where there are no more."""
     if most is None or len(features) <= most:
         return features
     generator = np.random.default_rng(derived_seed(0, "kernel distance", len(features)))

@@ -4,7 +4,7 @@ The Snakefile asks here; nothing here imports torch. A cell is (study, target, v
 ``results/<preset>/<study>/<target>/<variant>/seed<seed>``. Models that serve every target stand under target ``any``.
 What depends on the kind of a study is in ``classes.py`` and ``text.py``, the tables and figures of each in
 ``artefacts_classes.py``, ``artefacts_text.py``, ``artefacts_doco.py`` and, of both, ``artefacts_laboratory.py`` and
-``artefacts_quirks.py``.
+``artefacts_quirks.py``; what is made only when it is asked for in ``captions.py``.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from lethe.plan.artefacts_doco import DoCoArtefactPlan
 from lethe.plan.artefacts_laboratory import LaboratoryPlan
 from lethe.plan.artefacts_quirks import QuirksPlan
 from lethe.plan.artefacts_text import TextArtefactPlan
+from lethe.plan.captions import CaptionPlan
 from lethe.plan.classes import ClassPlan
 from lethe.plan.study import ANY, Cell, Job, StudyPlan
 from lethe.plan.text import TextPlan
@@ -45,6 +46,7 @@ class Plan:
         self.laboratory = LaboratoryPlan(self.studies, shown.laboratory) if shown.laboratory else None
         self.doco = DoCoArtefactPlan(self.studies[shown.doco.study], shown.doco) if shown.doco else None
         self.quirks = QuirksPlan(self.studies, shown.quirks, shown.text) if shown.quirks else None
+        self.captions = CaptionPlan(self.studies)
 
     def of(self, place: Any) -> StudyPlan:
         """The plan of the study that a cell, or a rule's wildcards, name."""
@@ -117,6 +119,7 @@ class Plan:
     def assets(self) -> list[Place]:
         """What the preset needs that Lethe does not ship, downloads and paths of the user's own."""
         self.expected()  # asks for all that any job is given
+        self.captions.places()
         return list({name: place for plan in self.studies.values() for name, place in plan.places.items()}.values())
 
     def check_assets_of(self, jobs: Iterable[Any]) -> None:
