@@ -27,7 +27,7 @@ from lethe.judges.photographs import photograph_names, square, squares
 from lethe.measures.frechet import frechet_distance
 from lethe.measures.kernel import kernel_distance
 from lethe.plan import Plan
-from lethe.prompts import PromptRow, write_prompts
+from lethe.prompts import SETS, PromptRow, write_prompts
 from lethe.record import Record, read_records, write_records
 
 SIZE, CAPTIONS = 16, 6
@@ -105,12 +105,12 @@ def made(tmp_path_factory: pytest.TempPathFactory, archive: Path) -> Path:
         f"--images {archive} --weights {folder}/weights.pth --output {folder}/real --size {SIZE} --batch 3 "
         "--front-end pytorch --device cpu --fingerprint made",
     )
-    rows = [PromptRow("forget_test", number, f"stripes {number}", {}) for number in range(2)]
+    rows = [PromptRow(name, 0, f"prompt of {name}", {}) for name in SETS]
     rows += [PromptRow("listed_coco", number, f"caption {number}", {}) for number in range(CAPTIONS)]
     write_prompts(folder / "prompts.csv", rows)
     images = noise(len(rows), SIZE, SIZE, 9).transpose(0, 3, 1, 2)
     places = np.arange(len(rows))
-    for shard, part in enumerate((places[:5], places[5:])):
+    for shard, part in enumerate((places[:9], places[9:])):
         arrays = {"images": images[part], "rows": part, "seeds": part + 100}
         write_arrays(folder / f"shard{shard}", arrays, {"sampler": "PNDM", "fingerprint": "x"})
     return folder
@@ -137,14 +137,14 @@ def test_photographs_features_are_inceptions_and_say_how_they_were_made(made: Pa
 def test_distances_are_those_of_the_captions_images_alone(made: Path) -> None:
     run(lethe.measure.captions, words(made, more="--kernel-images 100"))
     fid, kid = read_records([made / "captions.csv"])
-    images = np.concatenate([read_arrays(made / f"shard{shard}")[0]["images"] for shard in (0, 1)])[2:]
+    images = np.concatenate([read_arrays(made / f"shard{shard}")[0]["images"] for shard in (0, 1)])[len(SETS) :]
     network = load_inception(made / "weights.pth")
     features = look_inception(network, images, ["pytorch"], torch.device("cpu"), batch=6)["pytorch"]
     real = read_arrays(made / "real")[0]["features"]
     assert fid.value == pytest.approx(frechet_distance(features, real, minimum=2), rel=1e-4)
     direct = kernel_distance(features, real, minimum=4)
     assert (kid.value, kid.high - kid.value) == pytest.approx((direct.value, 1.96 * direct.standard_error), rel=1e-3)
-    assert (fid.metric, fid.n, fid.prompts, fid.image_seeds) == ("FID", CAPTIONS, "listed_coco", "102-107")
+    assert (fid.metric, fid.n, fid.prompts, fid.image_seeds) == ("FID", CAPTIONS, "listed_coco", "106-111")
     assert fid.reference == "7 photographs of some.zip, middle square, bicubic to 16 pixels"
     assert fid.features == "2048 features of Inception, front end pytorch"
     run(lethe.measure.captions, words(made))
@@ -248,5 +248,5 @@ def test_captions_are_planned_only_when_they_are_asked_for(tmp_path: Path) -> No
 def test_captions_that_are_not_listed_or_too_few_are_refused(tmp_path: Path) -> None:
     with pytest.raises(LetheError, match="did you mean 'coco'"):
         plan_of(tmp_path, {"set": "cocos"})
-    with pytest.raises(LetheError, match=r"7 images of 'coco' for targets\.stripes, fewer than"):
+    with pytest.raises(LetheError, match=r"21 images of 'coco' for targets\.stripes, fewer than"):
         plan_of(tmp_path, {"set": "coco"}, count=7)

@@ -34,6 +34,15 @@ def test_every_table_and_figure_is_listed_once_with_its_command(preset):
     assert sorted(listed(preset)) == sorted(made_by(preset))
 
 
+def test_what_is_made_only_when_asked_for_is_listed_too():
+    values = yaml.safe_load(Path(PRESETS[""]).read_text(encoding="utf-8"))
+    study = values["studies"]["shapes"]
+    study["targets"]["stripes"]["listed"] = {"coco": {"given": "coco_captions", "count": 1000}}
+    study["captions"] = {"set": "coco"}
+    optional = re.findall(r"`snakemake --cores all (\w+) --configfile mine\.yaml`", LISTED.read_text())
+    assert optional == Plan(load_config(values)).captions.tables()
+
+
 def test_all_tables_and_figures_of_the_paper_are_there():
     paper = {f"table{number}" for number in range(1, 9)} | {f"figure{number}" for number in range(1, 12)}
     assert paper <= made_by("")
