@@ -16,7 +16,7 @@ import yaml
 from PIL import Image
 from stages import run
 
-import lethe.judge.real
+import lethe.judge.captions
 import lethe.measure.captions
 from lethe.artefacts import captions
 from lethe.config import load_config
@@ -101,7 +101,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, archive: Path) -> Path:
     folder = tmp_path_factory.mktemp("captions")
     class_assets.write_inception(folder / "weights.pth")
     run(
-        lethe.judge.real,
+        lethe.judge.captions,
         f"--images {archive} --weights {folder}/weights.pth --output {folder}/real --size {SIZE} --batch 3 "
         "--front-end pytorch --device cpu --fingerprint made",
     )

@@ -14,6 +14,8 @@ from lethe.unlearn import __main__ as unlearn
 
 KINDS = {"class": "classes", "text": "text"}
 OF_KINDS = ["data", "sets", "sample", "judge", "measure"]
+# A text study's captions are compared with photographs by commands of their own.
+CHOICES = dict.fromkeys(OF_KINDS, KINDS) | dict.fromkeys(("judge", "measure"), KINDS | {"captions": "captions"})
 FAMILIES = {
     "edm": "classes",
     "given_edm": "given_edm",
@@ -23,7 +25,7 @@ FAMILIES = {
     "given_stable_diffusion_3": "given_stable_diffusion3",
 }
 MODULES = [
-    *(f"lethe.{stage}.{module}" for stage in OF_KINDS for module in KINDS.values()),
+    *(f"lethe.{stage}.{module}" for stage, kinds in CHOICES.items() for module in kinds.values()),
     *(f"lethe.base.{module}" for module in FAMILIES.values()),
     "lethe.prompts",
     "lethe.unlearn.__main__",
@@ -60,7 +62,7 @@ def test_every_command_can_say_what_it_takes(name):
                 assert all(option in text for option in action.option_strings)
 
 
-@pytest.mark.parametrize(("stage", "choices"), [*((stage, KINDS) for stage in OF_KINDS), ("base", FAMILIES)])
+@pytest.mark.parametrize(("stage", "choices"), [*CHOICES.items(), ("base", FAMILIES)])
 def test_a_stage_asks_for_the_kind_of_study_or_model(stage, choices):
     listed = f"{{{','.join(choices)}}}"
     for words, status, said in ((["--help"], 0, listed), ([], 2, "kind"), (["clas"], 2, "'clas'")):

@@ -31,7 +31,7 @@ rule real_images_text:
     message:
         "judge: looking at real photographs for {wildcards.study}"
     shell:
-        "python -m lethe.judge real {params.images} {params.weights} --output {output.features} {params.job}"
+        "python -m lethe.judge captions {params.images} {params.weights} --output {output.features} {params.job}"
         " > {log} 2>&1"
 
 

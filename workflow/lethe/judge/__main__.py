@@ -5,6 +5,5 @@ from __future__ import annotations
 from lethe.cli import dispatch
 
 if __name__ == "__main__":
-    dispatch(
-        "lethe.judge", __doc__, {"class": "lethe.judge.classes", "text": "lethe.judge.text", "real": "lethe.judge.real"}
-    )
+    kinds = {"class": "classes", "text": "text", "captions": "captions"}
+    dispatch("lethe.judge", __doc__, {kind: f"lethe.judge.{module}" for kind, module in kinds.items()})

@@ -103,7 +103,9 @@ def main(arguments: argparse.Namespace) -> None:
     device = choose_device(arguments.device)
     arrays, seen = read_arrays(arguments.real)
     if "features" not in arrays or "weights_sha256" not in seen:
-        raise LetheError(f"{arguments.real}: no features of photographs", "make them with python -m lethe.judge real")
+        raise LetheError(
+            f"{arguments.real}: no features of photographs", "make them with python -m lethe.judge captions"
+        )
     digest, how = sha256_of(arguments.weights), RealImages(**seen["settings"])
     if digest != seen["weights_sha256"]:
         raise LetheError(
@@ -134,7 +136,9 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--images", type=Path, nargs="+", required=True, help="image files: shards of one set")
     parser.add_argument("--prompts", type=Path, required=True, help="prompts.csv of the target")
     parser.add_argument("--set", required=True, help="the prompt set of the captions, such as listed_coco")
-    parser.add_argument("--real", type=Path, required=True, help="features of photographs: python -m lethe.judge real")
+    parser.add_argument(
+        "--real", type=Path, required=True, help="features of photographs: python -m lethe.judge captions"
+    )
     parser.add_argument("--weights", type=Path, required=True, help="Inception's weights")
     parser.add_argument("--minimum-distance", type=int, default=100, help="fewest images in either set [100]")
     parser.add_argument("--target", required=True, help="the target, for the record")

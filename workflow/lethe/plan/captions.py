@@ -48,7 +48,7 @@ class CaptionPlan:
     def real_images(self, study: str) -> Job:
         plan = self.plans[study]
         options = plan.on_device(as_options(self.settings(study), of=RealImages))
-        modules = ["lethe.judge.real", "lethe.judges.inception", "lethe.judges.photographs", "lethe.judge.__main__"]
+        modules = ["lethe.judge.captions", "lethe.judges.inception", "lethe.judges.photographs", "lethe.judge.__main__"]
         return plan.job("real images", modules, options, self.photographs(study), self.weights(study))
 
     @functools.cache  # noqa: B019

@@ -1,4 +1,4 @@
-"""``python -m lethe.judge real``: Inception's features of real photographs, for FID and KID on captions."""
+"""``python -m lethe.judge captions``: Inception's features of real photographs, for FID and KID on captions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def main(arguments: argparse.Namespace) -> None:
     pictures = squares(arguments.images, names, settings.size)
     features = stream_inception(network, pictures, len(names), settings.front_end, device, settings.batch)
     record = provenance(
-        "judge real",
+        "judge captions",
         settings,
         arguments,
         weights_sha256=sha256_of(arguments.weights),
@@ -35,7 +35,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lethe.judge real", description=__doc__, allow_abbrev=False)
+    parser = argparse.ArgumentParser(prog="python -m lethe.judge captions", description=__doc__, allow_abbrev=False)
     parser.add_argument("--images", type=Path, required=True, help="zip archive or folder of photographs")
     parser.add_argument("--weights", type=Path, required=True, help="Inception's weights")
     parser.add_argument("--output", type=Path, required=True, help="safetensors file to write")
