@@ -57,8 +57,14 @@ assets: known-preset .venv/.stamp ## fetch what a preset needs that Lethe does n
 plan: known-preset .venv/.stamp ## what a preset will take: downloads, jobs, GPU hours, memory, disk; ARGS='--card h100'
 	@$(IN_VENV) python -m lethe.costs --preset $(PRESET) $(ARGS)
 
+# Quick tests side by side; then those that run Snakemake, which takes both cores itself.
 test: .venv/.stamp ## set up, then run the tests
+ifeq ($(PYTEST),)
+	@$(IN_VENV) python -m pytest -n 2 --dist loadfile -m 'not workflow and not cluster'
+	@$(IN_VENV) python -m pytest -m workflow
+else
 	@$(IN_VENV) python -m pytest $(PYTEST)
+endif
 
 test-cluster: .venv/.stamp ## set up, then run the workflow through a SLURM started on this machine (root)
 	@$(IN_VENV) python -m pytest -m cluster tests/cluster $(PYTEST)
