@@ -7,10 +7,10 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from lethe.config.bases import TextBase
+from lethe.config.captions import CaptionSettings
 from lethe.config.rows import Name, Seeds, StudyRows, UnlearnSettings, Variant
 from lethe.errors import nearest
 from lethe.model_files import Family
-from lethe.settings.captions import CaptionSettings
 from lethe.settings.common import Settings
 from lethe.settings.concept import Concept
 from lethe.settings.given_text_judges import NUDENET_FLOOR, is_given

@@ -7,10 +7,11 @@ import shlex
 from collections.abc import Mapping
 
 from lethe.assets import Place
+from lethe.config.captions import CaptionSettings
 from lethe.plan.study import Cell, Job, StudyPlan
 from lethe.plan.text import TextPlan
 from lethe.prompts import LISTED
-from lethe.settings.captions import CaptionSettings, RealImages
+from lethe.settings.captions import RealImages
 from lethe.settings.given_judges import InceptionMeasures
 from lethe.settings.options import as_options
 

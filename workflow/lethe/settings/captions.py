@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from lethe.settings.common import Settings
-from lethe.settings.given_judges import FRONT_ENDS, FrontEnd, InceptionMeasures
+from lethe.settings.given_judges import FRONT_ENDS, FrontEnd
 
 
 class RealImages(Settings):
@@ -19,21 +19,3 @@ class RealImages(Settings):
         "it (bicubic, antialiased).",
     )
     batch: int = Field(64, ge=1, description="Images in one call of the network.")
-
-
-class CaptionSettings(RealImages, InceptionMeasures):
-    """The same in a preset, which also says whose images are compared with what."""
-
-    set: str = Field(
-        min_length=1, description="The captions: listed prompts of one target or more, by their name under listed."
-    )
-    images: str = Field(
-        "coco_images",
-        min_length=1,
-        description="The photographs, all of them: zip archive or folder, by an asset's name or a path of your own.",
-    )
-    weights: str = Field(
-        "inception",
-        min_length=1,
-        description="Inception's weights in pytorch-fid's format: an asset's name, or a path of your own.",
-    )
