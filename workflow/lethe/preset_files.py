@@ -10,12 +10,10 @@ import argparse
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from lethe.cli import command
-from lethe.config import Config, load_config
+from lethe.config import Config
+from lethe.config.reading import read_preset, read_values
 from lethe.errors import LetheError
 from lethe.files import write_text
 from lethe.preset_text import Sources, render
@@ -34,7 +32,7 @@ def schema_text() -> str:
 def generated() -> dict[Path, str]:
     """Every generated file with the text it should have."""
     files = {SCHEMA: schema_text()}
-    presets = {path: load_config(_yaml(path)) for path in (Path("config.yaml"), *sorted(Path().glob(PRESETS)))}
+    presets = {path: read_preset([str(path)]) for path in (Path("config.yaml"), *sorted(Path().glob(PRESETS)))}
     for path, config in presets.items():
         schema = "../" * (len(path.parts) - 1) + SCHEMA.as_posix()
         files[path] = render(config, schema, _sources(config.preset, presets.values()))
@@ -46,14 +44,7 @@ def _sources(name: str, presets: Iterable[Config]) -> Sources | None:
     if name not in (_PAPER, _LITE):
         return None
     full = next((config for config in presets if config.preset == _PAPER), None)
-    return Sources(_yaml(SOURCES), full if name == _LITE else None)
-
-
-def _yaml(path: Path) -> Any:
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise LetheError(f"{path}: not YAML ({error})", "mend the file") from None
+    return Sources(read_values(SOURCES), full if name == _LITE else None)
 
 
 def main(arguments: argparse.Namespace) -> None:

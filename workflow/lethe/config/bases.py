@@ -8,13 +8,14 @@ from pydantic import Discriminator, Tag
 
 from lethe.config.given_base import GivenBaseSettings, GivenStableDiffusion3Settings, GivenStableDiffusionSettings
 from lethe.settings.base import BaseSettings
+from lethe.settings.common import is_given
 from lethe.settings.stable_diffusion import StableDiffusionSettings
 from lethe.settings.stable_diffusion3 import StableDiffusion3Settings
 
 CLASS_BASES = {"trained": BaseSettings, "given": GivenBaseSettings}
 ClassBase = Annotated[
     Annotated[BaseSettings, Tag("trained")] | Annotated[GivenBaseSettings, Tag("given")],
-    Discriminator(lambda base: "given" if "given" in (base if isinstance(base, dict) else dir(base)) else "trained"),
+    Discriminator(is_given),
 ]
 
 

@@ -8,13 +8,12 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from lethe.config.bases import ClassBase
-from lethe.config.given_base import GivenBaseSettings
 from lethe.config.rows import Name, Seeds, StudyRows, UnlearnSettings, Variant, without_repetition
 from lethe.config.sweeps import Sweep, check_sweeps
 from lethe.methods.method import Control
 from lethe.model_files import Family
 from lethe.settings.base import BaseSettings
-from lethe.settings.common import Settings
+from lethe.settings.common import Settings, is_given
 from lethe.settings.data import ClassData
 from lethe.settings.given_judges import InceptionJudge, ZeroShotJudge
 from lethe.settings.judge import JudgeSettings
@@ -89,15 +88,15 @@ class ClassStudy(Settings, StudyRows):
         return self
 
     def _check_base(self) -> None:
-        is_given = isinstance(self.base, GivenBaseSettings)
+        given = is_given(self.base) == "given"
         for name in self.rows:
             method = self.method(name)
-            if is_given and isinstance(method, Control) and method.made_by == "base":
+            if given and isinstance(method, Control) and method.made_by == "base":
                 raise ValueError(
                     f"variants.{name}: {self.row(name).method} trains the base again without the target, but "
                     f"base.given is a model that others have trained; leave the row out"
                 )
-            for target in self.targets_of(name) if not is_given else ():
+            for target in self.targets_of(name) if not given else ():
                 if getattr(self.method_settings(name, target), "augmentation", False):
                     raise ValueError(
                         f"variants.{name}.settings.augmentation: a base that is trained here has not learned it; "

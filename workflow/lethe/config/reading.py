@@ -25,7 +25,7 @@ def read_preset(names: Sequence[str]) -> Config:
     --configfile."""
     values: dict[str, Any] = {}
     for name in names:
-        _lay_over(values, _values(preset_file(name)))
+        _lay_over(values, read_values(preset_file(name)))
     return load_config(values)
 
 
@@ -40,7 +40,8 @@ def preset_file(name: str) -> Path:
     return _PRESETS / f"{name}.yaml"
 
 
-def _values(path: Path) -> dict[str, Any]:
+def read_values(path: Path) -> dict[str, Any]:
+    """What a YAML file of keys and values says."""
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

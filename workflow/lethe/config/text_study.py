@@ -11,9 +11,9 @@ from lethe.config.captions import CaptionSettings
 from lethe.config.rows import Name, Seeds, StudyRows, UnlearnSettings, Variant
 from lethe.errors import nearest
 from lethe.model_files import Family
-from lethe.settings.common import Settings
+from lethe.settings.common import Settings, is_given
 from lethe.settings.concept import Concept
-from lethe.settings.given_text_judges import NUDENET_FLOOR, is_given
+from lethe.settings.given_text_judges import NUDENET_FLOOR
 from lethe.settings.judge import TextJudgeSettings
 from lethe.settings.measures import TextMeasureSettings
 from lethe.settings.stable_diffusion import StableDiffusionSettings

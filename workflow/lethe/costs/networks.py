@@ -59,13 +59,8 @@ YOLOv8n: 8.7 GFLOP at 640 pixels, so a quarter at 320)."""
 
 def study_cost(plan: StudyPlan) -> StudyCost:
     """Of the network of a study."""
-    if is_given(plan):
+    if plan.given_base:
         return PUBLISHED[plan.family]
     from lethe.costs.trained import trained_cost  # only here: it counts with torch
 
     return trained_cost(plan)
-
-
-def is_given(plan: StudyPlan) -> bool:
-    """Whether the base is a published model and not trained here."""
-    return bool(plan.given_base)

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from lethe.config.class_study import CLASSES
 from lethe.costs import networks
-from lethe.costs.networks import StudyCost, is_given, study_cost
+from lethe.costs.networks import StudyCost, study_cost
 from lethe.costs.passes import passes_of_run
 from lethe.image_plan import all_classes, one_target
 from lethe.methods.method import Control, Recipe
@@ -75,9 +75,9 @@ class _StudyWork:
     def bases(self) -> Iterator[Work]:
         place = self.plan
         disk = _FLOAT * (self.network.parameters + self.cost.other_parameters)
-        steps = 0 if is_given(place) else self.study.base.steps * self.study.base.batch
+        steps = 0 if place.given_base else self.study.base.steps * self.study.base.batch
         flops = steps * networks.FORWARDS * self.network.flops
-        memory = 0 if is_given(place) else self._training_memory(self.study.base.batch, gradients=1, copies=1)
+        memory = 0 if place.given_base else self._training_memory(self.study.base.batch, gradients=1, copies=1)
         yield self._work("base", flops, memory, disk, place.base_files[-1])
         retrained = {place.model_of(cell) for cell in place.cells(place.variants_made_by("base"))}
         for cell in sorted(retrained):

@@ -14,7 +14,7 @@ from lethe.training import use_threads
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from lethe.judges.inception import load_inception, stream_inception
+    from lethe.judges.inception import load_inception, look_inception
     from lethe.judges.photographs import photograph_names, squares
 
     settings = from_options(RealImages, arguments)
@@ -23,7 +23,8 @@ def main(arguments: argparse.Namespace) -> None:
     names = photograph_names(arguments.images)
     network = load_inception(arguments.weights)
     pictures = squares(arguments.images, names, settings.size)
-    features = stream_inception(network, pictures, len(names), settings.front_end, device, settings.batch)
+    front_end = settings.front_end
+    features = look_inception(network, pictures, [front_end], device, settings.batch, count=len(names))[front_end]
     record = provenance(
         "judge captions",
         settings,

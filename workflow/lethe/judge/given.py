@@ -71,7 +71,8 @@ def look_given(
         rows = rows_for_distances(conditions, arguments.distance_images, arguments.target)
         front_ends = settings.inception.front_ends
         network = load_inception(arguments.weights)
-        found = look_inception(network, images[rows], front_ends, device, settings.inception.batch)
+        chosen = (images[row] for row in rows)  # one by one: they need no second copy
+        found = look_inception(network, chosen, front_ends, device, settings.inception.batch, count=len(rows))
         arrays |= {"inception_rows": rows} | {f"inception_{name}": features for name, features in found.items()}
         said["inception"] = {"sha256": sha256_of(arguments.weights), "front_ends": list(front_ends)}
     return arrays, said

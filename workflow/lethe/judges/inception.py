@@ -57,30 +57,25 @@ def inception_network() -> nn.Module:
 
 @torch.inference_mode()
 def look_inception(
-    network: nn.Module, images: np.ndarray, front_ends: Sequence[FrontEnd], device: torch.device, batch: int
+    network: nn.Module,
+    images: Iterable[np.ndarray],
+    front_ends: Sequence[FrontEnd],
+    device: torch.device,
+    batch: int,
+    count: int | None = None,
 ) -> dict[FrontEnd, np.ndarray]:
-    """Features (N, 2048) float32 of uint8 images (N, C, H, W) through each front end, image by image once read."""
-    network = network.to(device)
-    features = {name: np.empty((len(images), FEATURES), np.float32) for name in front_ends}
-    for start in tqdm(range(0, len(images), batch), desc="Inception", unit="batch", disable=None):
-        part = in_colour(torch.from_numpy(images[start : start + batch]).to(device))
-        for name, rows in features.items():
-            rows[start : start + batch] = network(FRONT_ENDS[name](part)).cpu().numpy()
-    return features
+    """Features (N, 2048) float32 of uint8 images (N, C, H, W) through each front end.
 
-
-@torch.inference_mode()
-def stream_inception(
-    network: nn.Module, images: Iterable[np.ndarray], count: int, front_end: FrontEnd, device: torch.device, batch: int
-) -> np.ndarray:
-    """Features (count, 2048) float32 of so many uint8 images (C, H, W) that come one by one; no more than a batch of
-    them is in memory."""
+    With their ``count`` the images may also come one by one: no more than a batch of them is then in memory.
+    """
+    count = len(images) if count is None else count
     network, rest = network.to(device), iter(images)
-    features = np.empty((count, FEATURES), np.float32)
+    features = {name: np.empty((count, FEATURES), np.float32) for name in front_ends}
     for start in tqdm(range(0, count, batch), desc="Inception", unit="batch", disable=None):
         part = np.stack(list(itertools.islice(rest, min(batch, count - start))))
-        seen = network(FRONT_ENDS[front_end](in_colour(torch.from_numpy(part).to(device))))
-        features[start : start + batch] = seen.cpu().numpy()
+        part = in_colour(torch.from_numpy(part).to(device))
+        for name, rows in features.items():
+            rows[start : start + batch] = network(FRONT_ENDS[name](part)).cpu().numpy()
     return features
 
 

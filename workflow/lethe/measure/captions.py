@@ -17,9 +17,8 @@ from lethe.device import choose_device
 from lethe.errors import LetheError, nearest
 from lethe.files import read_arrays, sha256_of
 from lethe.measure import add_cell, cell_of
-from lethe.measure.class_distances import drawn
+from lethe.measure.distance_columns import NO_INTERVAL, kernel_columns
 from lethe.measures.frechet import frechet_distance
-from lethe.measures.kernel import kernel_distance
 from lethe.prompts import PromptRow, read_prompts
 from lethe.record import Record, write_records
 from lethe.settings.captions import RealImages
@@ -74,29 +73,20 @@ def images_of(shards: Sequence[Path], prompts: Sequence[PromptRow], name: str) -
 
 
 def distances(
-    features: np.ndarray, real: np.ndarray, minimum: int, kernel_images: int, reference: str
+    features: np.ndarray, real: np.ndarray, minimum: int, kernel_images: int, which: str
 ) -> list[dict[str, Any]]:
-    """FID and KID of features (N, d) to those of ``reference`` (M, d), each a dictionary of a record's columns."""
-    common = {"control": None, "control_n": None}
+    """FID and KID of features (N, d) to those of photographs (M, d), which are called ``which``; each a dictionary of a
+    record's columns."""
     value = frechet_distance(features, real, minimum=minimum)
-    none = {"low": None, "high": None, "interval": ""}
-    some, some_real = drawn(features, kernel_images), drawn(real, kernel_images)
-    distance = kernel_distance(some, some_real, minimum=minimum)
-    interval = {
-        "low": distance.value - 1.96 * distance.standard_error,
-        "high": distance.value + 1.96 * distance.standard_error,
-        "interval": "1.96 standard errors",
-    }
-    share = "" if len(some_real) == len(real) else f"{len(some_real)} of "
-    kernel = {"value": distance.value, "n": len(some), "reference": f"{share}{reference}"}
+    frechet = {"value": value, "n": len(features), "reference": f"{len(real)} {which}"}
     return [
-        {"metric": "FID", "value": value, "n": len(features), "reference": reference} | none | common,
-        {"metric": "KID"} | kernel | interval | common,
+        {"metric": "FID"} | frechet | NO_INTERVAL | {"control": None, "control_n": None},
+        {"metric": "KID"} | kernel_columns(features, real, which, minimum, kernel_images),
     ]
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from lethe.judges.inception import load_inception, stream_inception
+    from lethe.judges.inception import load_inception, look_inception
 
     settings = from_options(InceptionMeasures, arguments)
     use_threads()
@@ -115,11 +105,11 @@ def main(arguments: argparse.Namespace) -> None:
         )
     images = images_of(arguments.images, read_prompts(arguments.prompts), arguments.set)
     network = load_inception(arguments.weights)
-    count = len(images.seeds)
-    features = stream_inception(network, images.stream(how.size), count, how.front_end, device, how.batch)
+    front_end, seen_images = how.front_end, images.stream(how.size)
+    features = look_inception(network, seen_images, [front_end], device, how.batch, count=len(images.seeds))[front_end]
     real = arrays["features"]
-    reference = f"{len(real)} photographs of {seen['source']}, middle square, bicubic to {how.size} pixels"
-    found = distances(features, real, arguments.minimum_distance, settings.kernel_images, reference)
+    which = f"photographs of {seen['source']}, middle square, bicubic to {how.size} pixels"
+    found = distances(features, real, arguments.minimum_distance, settings.kernel_images, which)
     common = cell_of(arguments) | {
         "prompts": arguments.set,
         "judge": "Inception with pytorch-fid's weights",

@@ -6,10 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lethe.measure.distance_columns import NO_INTERVAL, kernel_columns
 from lethe.measure.reference import Reference
 from lethe.measures.frechet import Gaussian, fit_gaussian, frechet_between
-from lethe.measures.kernel import kernel_distance
-from lethe.randomness import derived_seed
 
 
 class Features(NamedTuple):
@@ -61,38 +60,22 @@ def distances(
             {
                 "metric": f"{names.frechet}{suffix}",
                 "value": frechet_between(fitted, moments),
-                "low": None,
-                "high": None,
-                "interval": "",
+                **NO_INTERVAL,
                 "reference": f"{len(real)} {which}",
                 "n": len(staying),
                 "control": frechet_between(of_control, moments),
                 "control_n": len(control),
             }
         )
-        some, some_real, some_control = (drawn(part, kernel_images) for part in (staying, real, control))
-        distance = kernel_distance(some, some_real, minimum=minimum)
-        share = "" if len(some_real) == len(real) else f"{len(some_real)} of "
-        metrics.append(
-            {
-                "metric": f"{names.kernel}{suffix}",
-                "value": distance.value,
-                "low": distance.value - 1.96 * distance.standard_error,
-                "high": distance.value + 1.96 * distance.standard_error,
-                "interval": "1.96 standard errors",
-                "reference": f"{share}{len(real)} {which}",
-                "n": len(some),
-                "control": kernel_distance(some_control, some_real, minimum=minimum).value,
-                "control_n": len(some_control),
-            }
-        )
+        kernel = kernel_columns(staying, real, which, minimum, kernel_images, control)
+        metrics.append({"metric": f"{names.kernel}{suffix}"} | kernel)
     if reference is not None:  # moments and of_control are those of all classes now
         metrics += _to_reference(fitted, moments, of_control, reference)
     return metrics
 
 
 def _to_reference(images: Gaussian, training: Gaussian, unseen: Gaussian, to: Reference) -> list[dict[str, Any]]:
-    common = {"low": None, "high": None, "interval": "", "reference": to.words}
+    common = NO_INTERVAL | {"reference": to.words}
     value, control, check = (frechet_between(each, to.gaussian) for each in (images, unseen, training))
     counts = {"n": images.n, "control": control, "control_n": unseen.n}
     alone = {"n": training.n, "control": None, "control_n": None}
@@ -100,11 +83,3 @@ def _to_reference(images: Gaussian, training: Gaussian, unseen: Gaussian, to: Re
         common | {"metric": "FID_reference", "value": value} | counts,
         common | {"metric": "FID_reference_check", "value": check} | alone,
     ]
-
-
-def drawn(features: np.ndarray, most: int | None) -> np.ndarray:
-    """``most`` of the features (N, d) at random, in their order; all where there are no more."""
-    if most is None or len(features) <= most:
-        return features
-    generator = np.random.default_rng(derived_seed(0, "kernel distance", len(features)))
-    return features[np.sort(generator.choice(len(features), most, replace=False))]

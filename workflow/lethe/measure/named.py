@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lethe.errors import LetheError
+from lethe.measure.distance_columns import NO_INTERVAL
 from lethe.measure.judged import Judged
 from lethe.measure.prompt_sets import PromptSet, estimate_columns, share_columns
 from lethe.measures.alignment import alignment_score
@@ -58,9 +59,7 @@ def _of_neighbour(
     yield shared | {
         "metric": "FD_to_base",
         "value": distance,
-        "low": None,
-        "high": None,
-        "interval": "",
+        **NO_INTERVAL,
         "n": len(features),
         "control": scale,
         "control_n": None if scale is None else len(features) // 2,

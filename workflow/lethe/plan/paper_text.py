@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from lethe.config.text_study import TextStudy
 from lethe.model_files import Family
+from lethe.settings.common import is_given
 from lethe.settings.given_text_judges import GivenAlignment
 
 # The paper's (section 4.1) and its code's; how images of Stable Diffusion 3 were drawn is not known.
@@ -18,7 +19,7 @@ _ALIGNMENT = GivenAlignment(given="open_clip_b32")
 def comparability_options(study: TextStudy, judging: TextStudy, targets: Iterable[str]) -> list[str]:
     """What the tables are told: nothing for a study whose base is trained here; that it is comparable; or what keeps it
     from that. ``judging`` is the study whose judges look at its images."""
-    if not hasattr(study.base, "given"):
+    if is_given(study.base) == "trained":
         return []
     differences = differences_from_paper(study, judging, targets)
     return ["--differs", *differences] if differences else ["--comparable"]

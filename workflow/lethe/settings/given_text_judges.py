@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -51,9 +51,3 @@ class GivenDetector(Settings):
     @property
     def reading(self) -> DetectorReading:
         return DetectorReading(channels=self.channels, smallest_score=NUDENET_FLOOR, clipping="nudenet")
-
-
-def is_given(judge: Any) -> Literal["given", "trained"]:
-    """Whether the settings of a judge, checked or as written, are of a given one."""
-    has_one = "given" in judge if isinstance(judge, dict) else hasattr(judge, "given")
-    return "given" if has_one else "trained"

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from lethe.settings.common import Settings
-from lethe.settings.given_text_judges import GivenAlignment, GivenDetector, is_given
+from lethe.settings.common import Settings, is_given
+from lethe.settings.given_text_judges import GivenAlignment, GivenDetector
 
 
 class JudgeSettings(Settings):
