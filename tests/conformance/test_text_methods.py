@@ -273,7 +273,7 @@ def test_without_images_the_concept_goes_where_the_base_says_it_is_not(name, stu
     with torch.no_grad():
         corrupted = Corrupted(truth=noisy, noisy=noisy, level=torch.full((4,), 600), weight=1.0)
         nothing, something, now = (
-            model.predict(corrupted, prompts) for model, prompts in (*asked, (model_of(name), batch.conditions))
+            model.predict(corrupted, prompts) for model, prompts in (*asked, (unlearned, batch.conditions))
         )
     direction = something - nothing
     assert ((now - nothing) * direction).sum() < 0.8 * direction.square().sum()
