@@ -143,8 +143,11 @@ class StudyPlan:
         if not self.given_base:
             return f"--source {self.config.studies[self.data_study].data.source}"
         place = self.given_base[0]
-        what = f"{place.asset.title} ({place.asset.licence})" if place.asset else f"{place.name}, given by the user"
-        return f"--licence={shlex.quote(what)}"
+        if place.asset is None:
+            return f"--licence={shlex.quote(f'{place.name}, given by the user')}"
+        said = {"licence": f"{place.asset.title} ({place.asset.licence})", "terms": place.asset.licence}
+        said |= {"base-model": place.asset.hub_name} if place.asset.hub_name else {}
+        return " ".join(f"--{name}={shlex.quote(words)}" for name, words in said.items())
 
     @property
     def base_files(self) -> list[str]:
