@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from lethe.record import Record
 
@@ -10,15 +11,15 @@ from lethe.record import Record
 _OF_THE_MACHINE = re.compile(r"kernel batch \d+|cpu|cuda.*|mps|\d+ threads?")
 
 
-def incomparable(a: Record, b: Record, any_judge: bool = False) -> str:
-    """Why not, in words; "" where they were measured alike. ``any_judge``: judges of one name that were trained anew,
-    as on another machine, are taken for the same.
+def incomparable(a: Record, b: Record, are_one_judge: Callable[[str, str], bool]) -> str:
+    """Why not, in words; "" where they were measured alike. ``are_one_judge`` is asked of the sha256 of two files of
+    the judge's weights that differ.
 
     Image seeds may differ: the images are independent then, and the tests take them so.
     """
     if a.judge != b.judge:
         return f"another judge ({a.judge}; {b.judge})"
-    if a.judge_sha256 != b.judge_sha256 and not any_judge:
+    if a.judge_sha256 != b.judge_sha256 and not are_one_judge(a.judge_sha256, b.judge_sha256):
         return f"the judge has other weights ({a.judge}: {a.judge_sha256[:12]}; {b.judge_sha256[:12]})"
     if a.features != b.features:
         return f"the judge looked otherwise ({a.features or 'nothing said'}; {b.features or 'nothing said'})"

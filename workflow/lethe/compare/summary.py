@@ -21,6 +21,8 @@ def counted(comparison: Comparison) -> dict[Verdict, int]:
 
 
 def rule_of(comparison: Comparison, options: Options) -> str:
+    if not comparison.tests:
+        return "Nothing had to be tested."
     return (
         f"{comparison.tests} tests that could say something, corrected together by Holm's procedure: where nothing has "
         f"changed, any difference at all is called one with probability {options.level:g} at most. Numbers without a "
@@ -88,8 +90,6 @@ def costs(a: Run, b: Run) -> Iterator[str]:
     shared = [cell for cell in a.costs if cell in b.costs]
     yield f"\ncost of the unlearning, {len(shared)} models that both runs have: seconds (GB), A to B; not judged"
     for cell in shared:
-        first, second = a.costs[cell], b.costs[cell]
-        times = " to ".join(
-            f"{cost['seconds']:.1f} ({cost['peak_memory_bytes'] / 1e9:.2f})" for cost in (first, second)
-        )
+        spent = [(run.costs[cell]["seconds"], run.costs[cell]["peak_memory_bytes"] / 1e9) for run in (a, b)]
+        times = " to ".join(f"{seconds:.1f} ({gigabytes:.2f})" for seconds, gigabytes in spent)
         yield f"  {', '.join(map(str, cell[:3]))}, seed {cell[3]}: {times}"

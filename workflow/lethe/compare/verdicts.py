@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from lethe.compare.differences import FEWEST_TARGETS, of_records, of_rows
 from lethe.compare.entries import Entry, Place, by_tolerance, entry_of, is_identical, lonely, place_of
 from lethe.compare.protocol import incomparable
 from lethe.compare.reading import Key, Run
+from lethe.compare.weights import have_same_weights
 from lethe.directions import HEADLINE, better
 from lethe.errors import LetheError, nearest
 from lethe.measures.multiplicity import holm
@@ -46,9 +48,9 @@ def compare(a: Run, b: Run, options: Options) -> Comparison:
     keys = [key for key in dict.fromkeys([*a.records, *b.records]) if _is_asked_for(key, metrics, options)]
     entries = list(_by_row(a, b, keys, options) if options.rows else _by_model(a, b, keys, options))
     if not any(entry.difference or entry.verdict == "identical" or "no test" in entry.why for entry in entries):
-        reasons = dict.fromkeys(entry.why for entry in entries)
+        reasons = "; ".join([*dict.fromkeys(entry.why for entry in entries)][:3])
         raise LetheError(
-            f"{a.name} and {b.name}: no number of theirs can be compared ({'; '.join([*reasons][:3]) or 'none is there'})",
+            f"{a.name} and {b.name}: no number of theirs can be compared ({reasons or 'none is there'})",
             "name two runs of the same studies, with the same judges and sampling; or see --any-judge, --metrics",
         )
     tested = [place for place, entry in enumerate(entries) if entry.difference is not None]
@@ -76,12 +78,13 @@ def _is_asked_for(key: Key, metrics: set[str], options: Options) -> bool:
 
 def _by_model(a: Run, b: Run, keys: Iterable[Key], options: Options) -> Iterator[Entry]:
     """Model by model; what has no interval of its own with the row's other targets, where there are enough."""
+    are_one_judge = _judges_of(a, b, options)
     rows: dict[tuple[str, ...], tuple[Cells, Cells]] = defaultdict(lambda: ({}, {}))
     for key in keys:
         first, second = a.records.get(key), b.records.get(key)
         if first is None or second is None:
             yield lonely(key, first, second)
-        elif why := incomparable(first, second, options.any_judge):
+        elif why := incomparable(first, second, are_one_judge):
             yield entry_of(place_of(key), first, second, "not comparable", why)
         elif is_identical(first, second):
             yield entry_of(place_of(key), first, second, "identical", "the same number and interval")
@@ -105,6 +108,7 @@ def _by_model(a: Run, b: Run, keys: Iterable[Key], options: Options) -> Iterator
 
 def _by_row(a: Run, b: Run, keys: Iterable[Key], options: Options) -> Iterator[Entry]:
     """Row by row: over its targets, where both runs have enough, or else target by target over training seeds."""
+    are_one_judge = _judges_of(a, b, options)
     rows: dict[tuple[str, ...], tuple[Cells, Cells]] = defaultdict(lambda: ({}, {}))
     for key in keys:
         for cells, run in zip(rows[_row(key)], (a, b), strict=True):
@@ -118,13 +122,20 @@ def _by_row(a: Run, b: Run, keys: Iterable[Key], options: Options) -> Iterator[E
             key = Key(row[0], target, row[1], (first or second).seed, *row[2:])
             if first is None or second is None:
                 yield lonely(key, first, second)
-            elif why := incomparable(first, second, options.any_judge):
+            elif why := incomparable(first, second, are_one_judge):
                 shared.remove(target)
                 yield entry_of(place_of(key), first, second, "not comparable", why)
         groups = [shared] if len(shared) >= FEWEST_TARGETS else [[target] for target in shared]
         for group in groups:
             first, second = ({cell: record for t in group for cell, record in side[t].items()} for side in by_target)
             yield _of_row(row, first, second, options)
+
+
+def _judges_of(a: Run, b: Run, options: Options) -> Callable[[str, str], bool]:
+    """Whether two files hold one judge: always, where that was said, else where their weights are the same."""
+    if options.any_judge:
+        return lambda first, second: True
+    return functools.cache(lambda first, second: have_same_weights(a, first, b, second))
 
 
 def _by_target(cells: Cells) -> dict[str, Cells]:
