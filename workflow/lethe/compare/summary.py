@@ -24,8 +24,8 @@ def rule_of(comparison: Comparison, options: Options) -> str:
     if not comparison.tests:
         return "Nothing had to be tested."
     return (
-        f"{comparison.tests} tests that could say something, corrected together by Holm's procedure: where nothing has "
-        f"changed, any difference at all is called one with probability {options.level:g} at most. Numbers without a "
+        f"Tests that could say something: {comparison.tests}, corrected together by Holm's procedure. Where nothing has "
+        f"changed, any difference at all is called one with probability {options.level:g} at most. A number without a "
         f"test may change by {100 * options.tolerance:g} %."
     )
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from lethe.config.reading import preset_names
 from lethe.errors import LetheError, nearest
+from lethe.methods.method import Control
 from lethe.model_files import model_files, weights_of
 from lethe.plan import Cell, Plan
 from lethe.plan.study import StudyPlan
@@ -90,10 +91,10 @@ def _reason(study: StudyPlan, cell: Cell) -> str:
         return f"{cell.folder}: the row {cell.variant} of study {study.name} has no target '{cell.target}'"
     if cell.seed not in study.seeds_of(cell.variant):
         return f"{cell.folder}: the row {cell.variant} of study {study.name} has no training seed '{cell.seed}'"
+    if isinstance(study.study.method(cell.variant), Control):
+        return f"{cell.folder}: a control, nothing was unlearned for it"
     shared = study.model_of(cell)
-    if shared != cell:
-        return f"{cell.folder}: no model of its own but that of {shared.folder}"
-    return f"{cell.folder}: its model was not unlearned"
+    return f"{cell.folder}: no model of its own but that of {shared.folder}"
 
 
 def check_finished(row: ExportedRow, sources: Iterable[str]) -> None:
