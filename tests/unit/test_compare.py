@@ -140,6 +140,8 @@ def test_a_distance_is_compared_over_the_rows_targets_or_else_with_the_tolerance
     assert (entry.verdict, entry.place.target) == ("worse", "6 targets")
     assert entry.difference.value == pytest.approx(0.325)
     assert verdicts(first[:2], second[:2]) == ["no difference"] * 2
+    of_little = [distance(1e-7, control=0.5), distance(2e-7, control=0.5)]
+    assert verdicts(of_little[:1], of_little[1:]) == ["no difference"]
     (entry, _) = compared(first[:2], second[:2], tolerance=0.2).entries
     assert entry.verdict == "worse"
     assert entry.why == "no test: changed by 30 %, the tolerance is 20 %"
@@ -202,6 +204,7 @@ def test_a_zip_and_a_single_table_are_runs_too(tmp_path):
         for path in sorted(folder.rglob("records.csv")):
             archive.write(path, f"../{path.relative_to(folder)}")
     write_records(tmp_path / "all.csv", [record(), record(target="4")])
+    write_records(folder / "records.csv", [record()])  # said twice, alike
     for path in (tmp_path / "one.zip", tmp_path / "all.csv"):
         with opened(path) as run:
             assert len(run.records) == 2
@@ -211,7 +214,7 @@ def test_a_zip_and_a_single_table_are_runs_too(tmp_path):
 def test_bad_input_is_one_clear_error(tmp_path):
     (tmp_path / "empty").mkdir()
     twice = written(tmp_path / "twice", record())
-    write_records(twice / "again/records.csv", [record()])
+    write_records(twice / "again/records.csv", [record(value=0.5)])
     broken = tmp_path / "broken/records.csv"
     broken.parent.mkdir()
     broken.write_text("a,b\n1,2\n")

@@ -16,6 +16,8 @@ Verdict = Literal[
     "worse", "better", "different", "no difference", "identical", "not comparable", "only in A", "only in B"
 ]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+APART: tuple[Verdict, ...] = ("not comparable", "only in A", "only in B")
+"""The verdicts on what was not compared."""
 
 
 class Place(NamedTuple):
@@ -74,8 +76,9 @@ def lonely(key: Key, a: Record | None, b: Record | None) -> Entry:
 
 
 def by_tolerance(key: Key, a: Record, b: Record, tolerance: float) -> Entry:
-    """What carries nothing to test it with: it may change by the share ``tolerance``."""
-    change = abs(b.value - a.value) / max(abs(a.value), 1e-12)
+    """What carries nothing to test it with: it may change by the share ``tolerance`` of itself, or of what a perfect
+    model would show, if that is more."""
+    change = abs(b.value - a.value) / max(abs(a.value), abs(a.control or 0.0), 1e-12)
     words = f"no test: changed by {100 * change:.3g} %, the tolerance is {100 * tolerance:g} %"
     entry = entry_of(place_of(key), a, b, "no difference", words)
     verdict = entry.judged(change > tolerance)

@@ -106,7 +106,7 @@ def _run(path: Path, files: list[Path], folder: Path, raw: bool) -> Run:
             raise LetheError(shown, "measure that cell again, or leave its file out") from None
         for record in own:
             key = key_of(record)
-            if key in records:
+            if records.get(key, record) != record:
                 raise LetheError(
                     f"{path}: two records of {key.metric}{f' on {key.prompts}' * bool(key.prompts)} for {key.study} "
                     f"{key.target} {key.variant}, seed {key.seed}",

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from lethe.artefacts.typeset import MINUS, decimals_of, number
-from lethe.compare.entries import VERDICTS, Entry, Verdict
+from lethe.compare.entries import APART, VERDICTS, Entry, Verdict
 from lethe.compare.reading import Run
 from lethe.compare.verdicts import Comparison, Options
 
@@ -24,9 +24,9 @@ def rule_of(comparison: Comparison, options: Options) -> str:
     if not comparison.tests:
         return "Nothing had to be tested."
     return (
-        f"Tests that could say something: {comparison.tests}, corrected together by Holm's procedure. Where nothing has "
-        f"changed, any difference at all is called one with probability {options.level:g} at most. A number without a "
-        f"test may change by {100 * options.tolerance:g} %."
+        f"Tests that could say something: {comparison.tests}, corrected together (Holm). Where nothing has changed, any "
+        f"difference at all is called one with probability {options.level:g} at most. A number without a test "
+        f"may change by {100 * options.tolerance:g} %."
     )
 
 
@@ -72,7 +72,7 @@ def _tested(entry: Entry) -> str:
 
 
 def _reasons(comparison: Comparison) -> Iterator[str]:
-    for verdict in ("not comparable", "only in A", "only in B"):
+    for verdict in APART:
         found = [entry for entry in comparison.entries if entry.verdict == verdict]
         if not found:
             continue

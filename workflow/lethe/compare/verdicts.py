@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from lethe.compare.differences import FEWEST_TARGETS, of_records, of_rows
-from lethe.compare.entries import Entry, Place, by_tolerance, entry_of, is_identical, lonely, place_of
+from lethe.compare.entries import APART, Entry, Place, by_tolerance, entry_of, is_identical, lonely, place_of
 from lethe.compare.protocol import incomparable
 from lethe.compare.reading import Key, Run
 from lethe.compare.weights import have_same_weights
@@ -47,7 +47,7 @@ def compare(a: Run, b: Run, options: Options) -> Comparison:
     metrics = _chosen([*a.records, *b.records], options.metrics)
     keys = [key for key in dict.fromkeys([*a.records, *b.records]) if _is_asked_for(key, metrics, options)]
     entries = list(_by_row(a, b, keys, options) if options.rows else _by_model(a, b, keys, options))
-    if not any(entry.difference or entry.verdict == "identical" or "no test" in entry.why for entry in entries):
+    if all(entry.verdict in APART for entry in entries):
         reasons = "; ".join([*dict.fromkeys(entry.why for entry in entries)][:3])
         raise LetheError(
             f"{a.name} and {b.name}: no number of theirs can be compared ({reasons or 'none is there'})",

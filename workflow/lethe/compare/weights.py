@@ -35,6 +35,8 @@ def _weights_of(folder: Path) -> dict[str, str]:
 
 def _judges(folder: Path) -> Iterator[Path]:
     for place in (folder, *folder.parents[:_PARENTS]):
+        if place.name == "results":
+            break
         for pattern in (f"{_FOLDER}/**/*", f"*/{_FOLDER}/**/*"):
             yield from (path for path in sorted(place.glob(pattern)) if path.suffix in _KINDS)
 
