@@ -24,9 +24,9 @@ def rule_of(comparison: Comparison, options: Options) -> str:
     if not comparison.tests:
         return "Nothing had to be tested."
     return (
-        f"Tests that could say something: {comparison.tests}, corrected together (Holm). Where nothing has changed, any "
-        f"difference at all is called one with probability {options.level:g} at most. A number without a test "
-        f"may change by {100 * options.tolerance:g} %."
+        f"Tests that could say something: {comparison.tests}, corrected together (Holm). Where nothing has changed, the "
+        f"probability of any false alarm is {options.level:g} at most. A number without a test may change by "
+        f"{100 * options.tolerance:g} %."
     )
 
 
