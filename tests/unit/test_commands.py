@@ -30,6 +30,8 @@ MODULES = [
     "lethe.prompts",
     "lethe.unlearn.__main__",
     "lethe.card",
+    "lethe.export.__main__",
+    "lethe.compare.__main__",
     "lethe.artefacts.__main__",
 ]
 

@@ -24,8 +24,8 @@ def rule_of(comparison: Comparison, options: Options) -> str:
     if not comparison.tests:
         return "Nothing had to be tested."
     return (
-        f"Tests that could say something: {comparison.tests}, corrected together (Holm). Where nothing has changed, the "
-        f"probability of any false alarm is {options.level:g} at most. A number without a test may change by "
+        f"Tests that could say something: {comparison.tests}, corrected together (Holm). Where nothing has changed, "
+        f"the probability of any false alarm is {options.level:g} at most. A number without a test may change by "
         f"{100 * options.tolerance:g} %."
     )
 
