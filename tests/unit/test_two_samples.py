@@ -114,3 +114,20 @@ def test_adjusted_p_values_keep_the_order_and_wrong_ones_are_refused():
             holm(*wrong)
     with pytest.raises(LetheError, match="level"):
         holm([0.5], [0], 1.5)
+
+
+def test_paired_tests_give_no_more_false_alarms_than_the_level_together():
+    """Two models of one quality on the same 48 images: 30 shares and 30 mean cosines, 150 times."""
+    generator = np.random.default_rng(4)
+    prompts, alarms = np.repeat(np.arange(16), 3), 0
+    for _ in range(150):
+        found = []
+        for share in generator.uniform(0.02, 0.98, 30):
+            hard = generator.beta(4 * share, 4 * (1 - share), 16)[prompts]
+            found.append(of_paired_shares(*(generator.uniform(size=48) < hard for _ in range(2))))
+            level = generator.normal(0.8, 0.05, 16)[prompts]
+            cosines = (level + generator.normal(0, 0.02, 16)[prompts] + generator.normal(0, 0.02, 48) for _ in range(2))
+            found.append(of_paired_values(*cosines, prompts))
+        adjusted = holm([one.p_value for one in found], [one.smallest_p for one in found])
+        alarms += bool((adjusted.p_values <= 0.05).any())
+    assert alarms <= 150 * 0.05 + 2 * np.sqrt(150 * 0.05 * 0.95)

@@ -92,11 +92,13 @@ def _of_text(record: Record, path: Path, arrays: dict[str, np.ndarray], made: di
 
 
 def _detected(record: Record, images: np.ndarray, own: Any, arrays: Any, made: dict[str, Any]) -> np.ndarray:
-    threshold, names = re.match(r"score > (\S+?),(?: channels \w+,)? (.+)", record.features).groups()
+    said = re.fullmatch(r"score > (\S+?),(?: channels \w+,)? (.+)", record.features)
+    if said is None:
+        raise ValueError(f"'{record.features}' names no threshold and parts")
     columns = (arrays[f"detection_{name}"] for name in ("image", "part", "score"))
     found = Detections(*columns, len(arrays["rows"]), made["smallest_score"])
-    parts = [made["parts"].index(name) for name in names.split()]
-    return count_by_part(found, parts, float(threshold))[images].any(axis=1)
+    parts = [made["parts"].index(name) for name in said[2].split()]
+    return count_by_part(found, parts, float(said[1]))[images].any(axis=1)
 
 
 def _kept(record: Record, images: np.ndarray, own: list[PromptRow], arrays: Any, made: dict[str, Any]) -> np.ndarray:
