@@ -11,8 +11,9 @@ import torch
 from lethe.data import LabelledImages, read_images
 from lethe.device import choose_device
 from lethe.files import sha256_of, write_arrays
-from lethe.judge.commands import add_training_files, keep_if_accurate, main, read_image_set, subcommand
+from lethe.judge.commands import add_training_files, keep_if_accurate, main, subcommand
 from lethe.judge.given import add_given, look_given
+from lethe.judge.images import open_images, shard_of_classes
 from lethe.judges.classifier import Classifier, load_classifier, look
 from lethe.judges.classifier_training import train_classifier
 from lethe.judges.pictures import Examples
@@ -56,22 +57,24 @@ def apply(arguments: argparse.Namespace) -> None:
     use_threads()
     device = choose_device(arguments.device)
     classifier, judged_by = load_classifier(arguments.judge)
-    arrays, made = read_image_set(arguments.images)
-    images = arrays.pop("images")
-    features, logits = look(classifier, images, device)
-    given, said = look_given(arguments, images, arrays["conditions"], judged_by["classes"], device)
+    classes = judged_by["classes"]
+    images = open_images(arguments.images)
+    shard, conditions = shard_of_classes(images, len(classes))
+    features, logits = look(classifier, images.pixels, device, shard=shard)
+    given, said = look_given(arguments, images.pixels, shard, conditions, classes, device)
     record = {
         "stage": "judge apply",
         "fingerprint": arguments.fingerprint,
         "judge": judged_by["judge"],
         "judge_sha256": sha256_of(arguments.judge),
-        "classes": judged_by["classes"],
+        "classes": classes,
         "features": FEATURES,
-        "images": made,
+        "images": images.made,
+        "shard": shard._asdict(),
         **said,
     }
     seen = {"features": features.numpy(), "logits": logits.numpy(), **given}
-    write_arrays(arguments.output, {**seen, **arrays}, record)
+    write_arrays(arguments.output, {**seen, **images.columns}, record)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -82,7 +85,7 @@ def parser() -> argparse.ArgumentParser:
     add_options(training, JudgeSettings)
     applying = subcommand(commands, "apply", apply, "write what the judges see in images")
     applying.add_argument("--judge", type=Path, required=True, help="the trained judge")
-    applying.add_argument("--images", type=Path, nargs="+", required=True, help="image files: shards of one set")
+    applying.add_argument("--images", type=Path, required=True, help="image file: real images, or one shard of a set")
     applying.add_argument("--output", type=Path, required=True, help="safetensors file to write")
     add_given(applying)
     return parser

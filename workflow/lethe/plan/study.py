@@ -13,6 +13,7 @@ from lethe.assets import Place, place_of
 from lethe.code import code_hash, modules_behind
 from lethe.config import Config
 from lethe.fingerprint import fingerprint
+from lethe.image_plan import shard_count
 from lethe.methods.method import Control
 from lethe.model_files import model_files, weights_of
 from lethe.models import DENOISERS
@@ -155,10 +156,20 @@ class StudyPlan:
 
     def shards(self, cell: Cell) -> list[str]:
         """The files of the image set that a cell is about."""
-        folder = self.folder(self.images_of(cell))
-        return [f"{folder}/images/shard{number:04d}.safetensors" for number in range(self.shard_count(cell))]
+        return self.files_by_shard(cell, "images")
 
-    def shard_count(self, cell: Cell) -> int:
+    def judged_files(self, cell: Cell) -> list[str]:
+        """What the judges have seen in the images that a cell is about, shard by shard."""
+        return self.files_by_shard(cell, "judged")
+
+    def files_by_shard(self, cell: Cell, name: str) -> list[str]:
+        """Files of the image set that a cell is about, one for each of its shards."""
+        folder = self.folder(self.images_of(cell))
+        count = shard_count(self.image_count(cell), self.study.sampling.shard_images)
+        return [f"{folder}/{name}/shard{number:04d}.safetensors" for number in range(count)]
+
+    def image_count(self, cell: Cell) -> int:
+        """How many images the set has that a cell is about."""
         raise NotImplementedError
 
     def sets_files(self, cell: Cell) -> list[str]:
@@ -172,10 +183,6 @@ class StudyPlan:
     def prompts_files(self, cell: Cell) -> list[str]:
         """The prompts that a cell is about, where its study has prompts."""
         return []
-
-    def judged_file(self, cell: Cell) -> str:
-        """What the judges have seen in the images that a cell is about."""
-        return f"{self.folder(self.images_of(cell))}/judged.safetensors"
 
     def records(self, variants: Iterable[str] | None = None, targets: Iterable[str] | None = None) -> list[str]:
         return [f"{self.folder(cell)}/records.csv" for cell in self.cells(variants, targets)]

@@ -37,17 +37,15 @@ class TextPlan(TextJudgePlan):
     def images_of(self, cell: Cell) -> Cell:
         return cell
 
-    def shard_count(self, cell: Cell) -> int:
-        return self._shards("measure", cell.target)
+    def image_count(self, cell: Cell) -> int:
+        return image_count(self.study.targets[cell.target], "measure", self.study.sampling)
 
     def training_shards(self, target: str, strategy: str) -> list[str]:
         """The base's images that the sets of one strategy are made from."""
         folder = f"{self.place(target)}/sets/{strategy}"
-        return [f"{folder}/shard{number:04d}.safetensors" for number in range(self._shards(strategy, target))]
-
-    def _shards(self, purpose: str, target: str) -> int:
         settings = self.study.sampling
-        return shard_count(image_count(self.study.targets[target], purpose, settings), settings.shard_images)
+        count = shard_count(image_count(self.study.targets[target], strategy, settings), settings.shard_images)
+        return [f"{folder}/shard{number:04d}.safetensors" for number in range(count)]
 
     def place(self, target: str) -> str:
         return f"{self.root}/{self.name}/{target}"
@@ -205,6 +203,6 @@ class TextPlan(TextJudgePlan):
                 files |= dict.fromkeys(self.training_shards(cell.target, strategy), images)
                 files[f"{place}/sets/{strategy}.safetensors"] = self.sets(cell.target, strategy).fingerprint
             files |= {shard: self.sample(cell).fingerprint for shard in self.shards(cell)}
-            files[f"{self.folder(cell)}/judged.safetensors"] = self.judged(cell).fingerprint
+            files |= dict.fromkeys(self.judged_files(cell), self.judged(cell).fingerprint)
             files[f"{self.folder(cell)}/records.csv"] = self.measure(cell).fingerprint
         return files
