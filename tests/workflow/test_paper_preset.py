@@ -90,7 +90,7 @@ def test_a_missing_asset_stops_the_run_before_its_first_job(small: tuple[Checkou
     folder = small[1].parent / "assets"
     (folder / "nudenet").rename(folder / "elsewhere")
     try:
-        done = run(small, "results/paper/sd14/nudity/salun/seed0/judged.safetensors", check=False)
+        done = run(small, "results/paper/sd14/nudity/salun/seed0/judged/shard0000.safetensors", check=False)
     finally:
         (folder / "elsewhere").rename(folder / "nudenet")
     output = _output(done)

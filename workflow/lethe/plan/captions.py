@@ -73,7 +73,8 @@ class CaptionPlan:
             as_options(self.settings(cell.study), of=InceptionMeasures),
         ]
         modules = ["lethe.measure.captions", "lethe.measure.__main__"]
-        return plan.job("captions", modules, " ".join(options), self.judged(cell), self.real_images(cell.study))
+        inputs = self.judged(cell), self.real_images(cell.study)
+        return plan.job("captions", modules, " ".join(options), *inputs, merges=True)
 
     @property
     def cells(self) -> list[Cell]:

@@ -115,7 +115,8 @@ class ClassPlan(StudyPlan):
         options = as_options(self.sampling_of(cell))
         if cell.target != ANY:
             options += f" --target {cell.target}"
-        return self.job("sample", self._module("sample"), self.on_device(options), self.model(cell))
+        cut = self.cuts_batches(self.image_count(cell))
+        return self.job("sample", self._module("sample"), self.on_device(options), self.model(cell), cuts_batches=cut)
 
     @functools.cache  # noqa: B019
     def judged(self, cell: Cell) -> Job:
@@ -133,7 +134,7 @@ class ClassPlan(StudyPlan):
             settings += f" {as_options(self.study.inception, 'inception.', InceptionMeasures)}"
         reference = [self.given_reference] if self.given_reference else []
         inputs = self.judged(self.images_of(cell)), self.judged_data(), *reference
-        return self.job("measure", self._module("measure"), f"{self.identity(cell)} {settings}", *inputs)
+        return self.job("measure", self._module("measure"), f"{self.identity(cell)} {settings}", *inputs, merges=True)
 
     @property
     def _place(self) -> str:

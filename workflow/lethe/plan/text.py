@@ -117,18 +117,21 @@ class TextPlan(TextJudgePlan):
     def training_images(self, target: str, strategy: str) -> Job:
         """What of the sampling settings decides how an image is drawn, decides this too."""
         options = self.predicting(f"--purpose {strategy} {as_options(self.study.sampling)}")
-        return self.job("training images", self._sampling_modules, options, self.base(), self.embeddings(target))
+        cut = self.cuts_batches(image_count(self.study.targets[target], strategy, self.study.sampling))
+        inputs = self.base(), self.embeddings(target)
+        return self.job("training images", self._sampling_modules, options, *inputs, cuts_batches=cut)
 
     @functools.cache  # noqa: B019
     def sets(self, target: str, strategy: str) -> Job:
         options = self.on_device(f"--target {target} --batch {self.study.sampling.kernel_batch}")
         modules = [*self._module("sets"), DENOISERS[self.family][0]]
-        return self.job("encode", modules, options, self.training_images(target, strategy))
+        return self.job("encode", modules, options, self.training_images(target, strategy), merges=True)
 
     @functools.cache  # noqa: B019
     def sample(self, cell: Cell) -> Job:
         options = self.predicting(as_options(self.sampling_of(cell)))
-        return self.job("sample", self._sampling_modules, options, self.model(cell), self.embeddings(cell.target))
+        cut, inputs = self.cuts_batches(self.image_count(cell)), (self.model(cell), self.embeddings(cell.target))
+        return self.job("sample", self._sampling_modules, options, *inputs, cuts_batches=cut)
 
     @functools.cache  # noqa: B019
     def judged(self, cell: Cell) -> Job:
@@ -154,7 +157,7 @@ class TextPlan(TextJudgePlan):
         )
         options = " ".join((self.identity(cell), *settings))
         inputs = self.judged(cell), self.judged(self.base_cell(cell))
-        return self.job("measure", self._module("measure"), options, *inputs)
+        return self.job("measure", self._module("measure"), options, *inputs, merges=True)
 
     def predicting(self, options: str) -> str:
         """Of a job that runs the big networks: where, and in which numbers where these are not float32."""
