@@ -12,7 +12,8 @@ from lethe.cli import add_device, add_provenance, provenance
 from lethe.device import choose_device
 from lethe.errors import LetheError, nearest
 from lethe.files import sha256_of, write_arrays
-from lethe.judge.images import open_images, shard_of_prompts
+from lethe.judge.images import open_images
+from lethe.judge.prompt_shards import shard_of_prompts
 from lethe.prompts import read_prompts
 from lethe.settings.captions import RealImages
 from lethe.settings.options import add_options, from_options

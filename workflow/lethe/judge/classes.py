@@ -6,19 +6,23 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from lethe.data import LabelledImages, read_images
 from lethe.device import choose_device
 from lethe.files import sha256_of, write_arrays
+from lethe.image_plan import class_images
 from lethe.judge.commands import add_training_files, keep_if_accurate, main, subcommand
 from lethe.judge.given import add_given, look_given
-from lethe.judge.images import open_images, shard_of_classes
+from lethe.judge.images import Images, open_images, settings_of, shard_of_set
 from lethe.judges.classifier import Classifier, load_classifier, look
 from lethe.judges.classifier_training import train_classifier
 from lethe.judges.pictures import Examples
 from lethe.settings.judge import JudgeSettings
 from lethe.settings.options import add_options, from_options
+from lethe.settings.sampling import SamplingSettings
+from lethe.shards import Shard, whole
 from lethe.training import use_threads
 
 __all__ = ["main", "parser"]
@@ -51,6 +55,15 @@ def train(arguments: argparse.Namespace) -> None:
         judge=f"{data.source} classifier",
         classes=list(data.classes),
     )
+
+
+def shard_of_classes(images: Images, classes: int) -> tuple[Shard, np.ndarray]:
+    """Where the images lie in their set, and the conditions (N,) of the whole set. Real images are a whole set."""
+    if "shard" not in images.made:
+        return whole(len(images.pixels)), images.column("conditions")
+    settings = settings_of(images, SamplingSettings)
+    plan = class_images(images.made["target"], classes, settings)
+    return shard_of_set(images, "conditions", plan.conditions, plan.seeds, settings), plan.conditions
 
 
 def apply(arguments: argparse.Namespace) -> None:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from pydantic import ValidationError
 
 from lethe.errors import LetheError
 from lethe.files import StoredArray, array_shapes, read_arrays
-from lethe.image_plan import class_images, shard_rows
-from lethe.prompt_images import prompt_images
-from lethe.prompts import PromptRow
-from lethe.settings.sampling import SamplingSettings
-from lethe.settings.text_sampling import TextSamplingSettings
-from lethe.shards import Shard, whole
+from lethe.image_plan import shard_rows
+from lethe.settings.common import Settings
+from lethe.shards import Shard
+
+Sampling = TypeVar("Sampling", bound=Settings)
 
 
 class Images(NamedTuple):
@@ -41,31 +40,8 @@ def open_images(path: Path) -> Images:
     return Images(path, StoredArray(path, "images"), columns, made)
 
 
-def shard_of_classes(images: Images, classes: int) -> tuple[Shard, np.ndarray]:
-    """Where the images lie in their set, and the conditions (N,) of the whole set. Real images are a whole set."""
-    if "shard" not in images.made:
-        return whole(len(images.pixels)), images.column("conditions")
-    settings = _settings(images, SamplingSettings)
-    plan = class_images(images.made["target"], classes, settings)
-    return _shard(images, "conditions", plan.conditions, plan.seeds, settings), plan.conditions
-
-
-def shard_of_prompts(images: Images, prompts: list[PromptRow]) -> tuple[Shard, np.ndarray]:
-    """Where the images lie in their set, and the prompt rows (N,) of the whole set."""
-    rows = images.column("rows")
-    for row in rows[(rows < 0) | (rows >= len(prompts))]:
-        raise LetheError(
-            f"{images.path}: an image of prompt row {row}, but the prompts have {len(prompts)} rows",
-            "give the prompts that the images were drawn from",
-        )
-    if "shard" not in images.made:
-        return whole(len(images.pixels)), rows
-    settings = _settings(images, TextSamplingSettings)
-    plan = prompt_images(prompts, images.made["purpose"], settings)
-    return _shard(images, "rows", plan.rows, plan.seeds, settings), plan.rows
-
-
-def _settings(images: Images, kind: type[SamplingSettings] | type[TextSamplingSettings]) -> Any:
+def settings_of(images: Images, kind: type[Sampling]) -> Sampling:
+    """How the images were drawn."""
     try:
         return kind(**images.made["settings"])
     except (KeyError, TypeError, ValidationError) as error:
@@ -75,8 +51,9 @@ def _settings(images: Images, kind: type[SamplingSettings] | type[TextSamplingSe
         ) from None
 
 
-def _shard(images: Images, name: str, of_set: np.ndarray, seeds: np.ndarray, settings: Any) -> Shard:
-    """LetheError unless the images are those that this shard of the set should have."""
+def shard_of_set(images: Images, name: str, of_set: np.ndarray, seeds: np.ndarray, settings: Any) -> Shard:
+    """Where the images lie in a set whose column ``name`` is ``of_set`` (N,) and whose seeds are ``seeds`` (N,).
+    LetheError unless they are those that their shard of it should have."""
     number = images.made["shard"]
     rows = shard_rows(len(of_set), number, settings.shard_images)
     same_seeds = settings.unseeded or np.array_equal(images.column("seeds"), seeds[rows])

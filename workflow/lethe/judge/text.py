@@ -16,7 +16,8 @@ from lethe.device import choose_device
 from lethe.errors import LetheError
 from lethe.files import sha256_of, write_arrays
 from lethe.judge.commands import add_training_files, keep_if_accurate, main, subcommand, write_report
-from lethe.judge.images import open_images, shard_of_prompts
+from lethe.judge.images import open_images
+from lethe.judge.prompt_shards import shard_of_prompts
 from lethe.judges.classifier import load_classifier, look, predicted
 from lethe.judges.classifier_training import train_classifier
 from lethe.judges.pictures import Examples
