@@ -1,4 +1,7 @@
-"""``python -m lethe.judge photographs``: Inception's features of real photographs, for FID and KID on captions."""
+"""``python -m lethe.judge photographs``: Inception's features of real photographs, for FID and KID on captions.
+
+They are looked at once for all models, and read one by one: one job, in which no more than a batch is in memory.
+"""
 
 from __future__ import annotations
 
