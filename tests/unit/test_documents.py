@@ -22,7 +22,7 @@ from lethe.metrics import metric_names
 
 DOCUMENTS = documents()
 NAMES = [each.name for each in DOCUMENTS]
-PRESETS = ("config.yaml", "workflow/presets/paper.yaml", "workflow/presets/doco.yaml")
+PRESETS = ("config.yaml", "workflow/presets/paper.yaml", "workflow/presets/doco.yaml", "workflow/presets/lite.yaml")
 
 
 @pytest.mark.parametrize("page", DOCUMENTS, ids=NAMES)
@@ -53,80 +53,89 @@ def test_the_index_names_every_document():
 
 
 @functools.cache
-def preset(name: str) -> dict[str, Any]:
-    return yaml.safe_load((REPOSITORY / name).read_text(encoding="utf-8"))
+def presets() -> list[dict[str, Any]]:
+    return [yaml.safe_load((REPOSITORY / name).read_text(encoding="utf-8")) for name in PRESETS]
 
 
 def places(values: dict[str, Any]) -> Iterator[tuple[str, ...]]:
-    """Where a fragment may belong: at the top, in a study, among its rows, targets and sweeps, in the artefacts."""
+    """Where a fragment may belong: at the top, in a study, among its rows and targets, in the artefacts."""
     yield ()
-    for study, own in values["studies"].items():
+    for study, own in values.get("studies", {}).items():
         yield "studies", study
         yield "studies", study, "variants"
         if own["kind"] == "text":
             yield "studies", study, "targets"
             yield from (("studies", study, "targets", target) for target in own["targets"])
-    yield ("artefacts",)
-    yield from (("artefacts", name) for name, shown in values["artefacts"].items() if isinstance(shown, dict) and shown)
+    shown = values.get("artefacts", {})
+    yield from [("artefacts",)] * bool(shown)
+    yield from (("artefacts", name) for name, own in shown.items() if isinstance(own, dict) and own)
 
 
-def merged(values: Any, fragment: Any, *, whole: bool) -> Any:
-    """As Snakemake lays one config file over another; ``whole`` values of keys take the place of what is there."""
+def laid_over(values: Any, fragment: Any) -> Any:
+    """As Snakemake lays one config file over another."""
     if not isinstance(fragment, dict) or not isinstance(values, dict):
         return fragment
-    return values | {
-        key: value if whole else merged(values.get(key), value, whole=False) for key, value in fragment.items()
-    }
+    return values | {key: laid_over(values.get(key), value) for key, value in fragment.items()}
 
 
-def faults(fragment: dict[str, Any]) -> list[str]:
-    """Why it loads nowhere, the place nearest to taking it first; empty where it loads somewhere."""
-    found = []
-    for name in PRESETS:
-        for place in places(preset(name)):
-            values = copy.deepcopy(preset(name))
-            if place:
-                owner = functools.reduce(lambda owner, key: owner[key], place[:-1], values)
-                owner[place[-1]] = merged(owner[place[-1]], fragment, whole=True)
-            else:
-                values = merged(values, fragment, whole=False)
+def put(values: dict[str, Any], place: tuple[str, ...], fragment: dict[str, Any]) -> dict[str, Any]:
+    """A preset with the keys of a fragment at a place, in the place of those that are there."""
+    if not place:
+        return laid_over(values, fragment)
+    values = copy.deepcopy(values)
+    owner = functools.reduce(lambda owner, key: owner[key], place, values)
+    owner.update(fragment)
+    return values
+
+
+def loaded(fragment: dict[str, Any], among: list[dict[str, Any]]) -> dict[str, Any]:
+    """The first preset that loads with the fragment, in the first place that takes it. AssertionError where none does,
+    with the message of the nearest."""
+    is_row = all(isinstance(value, dict) and "method" in value for value in fragment.values())
+    faults = []
+    for values in [{"preset": ""}, *among] if "artefacts" in fragment else among:
+        for place in places(values):
+            if is_row and place[-1:] != ("variants",):
+                continue
+            changed = put(values, place, fragment)
             try:
-                load_config(values)
+                load_config(changed)
             except LetheError as error:
-                found.append(f"{name} {'.'.join(place)}: {error.problem}")
+                faults.append(f"{values['preset']} {'.'.join(place)}: {error.problem}")
             else:
-                return []
-    return sorted(found, key=len)
+                return changed
+    raise AssertionError(f"{fragment}\nloads nowhere; nearest:\n{min(faults, key=_farness)}")
+
+
+def _farness(fault: str) -> tuple[bool, int]:
+    """A place that knows no such key is farther than one that refuses its value."""
+    return "there is no such key" in fault, len(fault)
 
 
 def fragments(text: str) -> Iterator[dict[str, Any]]:
-    """A block of several lines for one key is one of alternatives, line by line."""
+    """Lines that begin with one key are alternatives; other keys may belong to several places, but not those of a
+    file of its own, which has studies."""
     lines = [line for line in text.splitlines() if re.match(r"\w", line)]
-    if len({line.partition(":")[0] for line in lines}) == len(lines):
-        yield yaml.safe_load(text)
-    else:
+    if len({line.partition(":")[0] for line in lines}) < len(lines):
         yield from (yaml.safe_load(line) for line in lines)
+    elif "studies" in (values := yaml.safe_load(text)):
+        yield values
+    else:
+        yield from ({key: value} for key, value in values.items())
 
 
-CONFIGURATION = [
-    pytest.param(block.text, id=f"{page.name}:{block.line}")
-    for page in DOCUMENTS
-    for block in page.blocks
-    if block.language == "yaml"
-]
-# The metric of the page on adding one is not there before it is added; its own test follows the page.
-NOT_YET_THERE = "metrics: [roughness]"
+# The metric and the method that two pages add are not there before; tests/workflow follows these pages.
+NOT_YET_THERE = ("metrics: [roughness]", "cagrad: {method: cagrad}")
 
 
-@pytest.mark.parametrize("text", CONFIGURATION)
-def test_configuration_loads_in_its_place(text):
-    if text.strip() == NOT_YET_THERE:
-        pytest.skip("tests/workflow/test_add_a_metric.py adds it first")
-    for fragment in fragments(text.replace("method: cagrad", "method: rgd")):
-        if not faults(fragment):
-            continue
-        for key, value in fragment.items():  # keys of several places
-            assert not (found := faults({key: value})), f"{key}: {value}\nloads nowhere; nearest:\n{found[0]}"
+@pytest.mark.parametrize("page", DOCUMENTS, ids=NAMES)
+def test_configuration_loads_in_its_place(page):
+    """What a page shows first is there for what it shows later: a row for the table that names it."""
+    among = presets()
+    for block in page.blocks:
+        if block.language == "yaml" and block.text.strip() not in NOT_YET_THERE:
+            for fragment in fragments(block.text):
+                among = [loaded(fragment, among), *among]
 
 
 # What must be told of
