@@ -19,6 +19,7 @@ from lethe.errors import LetheError
 from lethe.methods import method_named, method_names
 from lethe.methods.method import KINDS, Method
 from lethe.metrics import metric_names
+from lethe.plan import Plan
 
 DOCUMENTS = documents()
 NAMES = [each.name for each in DOCUMENTS]
@@ -182,6 +183,15 @@ def test_every_quirk_says_what_where_and_how_it_is_shown():
         title = section.partition("\n")[0]
         for part in ("- **Code**", "- **Changes**", "- **Here**", "- **Test"):
             assert part in section, f"{title}: no {part}"
+
+
+def test_the_run_matrix_is_that_of_the_preset():
+    plan = Plan(load_config(yaml.safe_load((REPOSITORY / "workflow/presets/paper.yaml").read_text(encoding="utf-8"))))
+    section = document("docs/paper.md").text.split("## Run matrix")[1].split("\n## ")[0]
+    models: dict[str, int] = {}
+    for study, count in re.findall(r"^\|[^|]*\| `(\w+)` \|[^|]*\| (\d+) \|", section, re.MULTILINE):
+        models[study] = models.get(study, 0) + int(count)
+    assert models == {name: len(study.unlearned) for name, study in plan.studies.items()}
 
 
 def test_the_readme_shows_numbers_of_the_results():
