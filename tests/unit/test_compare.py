@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from lethe.compare import __main__ as command
 from lethe.compare.protocol import drawing, incomparable
@@ -132,6 +133,17 @@ def null_run(generator: np.random.Generator) -> list[Record]:
     return records
 
 
+def test_an_image_metric_is_compared_by_its_own_direction():
+    """Colourfulness has none; its interval is Student's over images."""
+    bounds = {"interval": "Student's t 95 % over images", "prompts": "retain_class"}
+    first = record("colourfulness", 30.0, 100, low=29.0, high=31.0, **bounds)
+    second = record("colourfulness", 40.0, 100, low=39.0, high=41.0, **bounds)
+    (entry,) = compared([first], [second], metrics=("colourfulness",)).entries
+    assert entry.verdict == "different"
+    error = np.sqrt(2) / stats.t.ppf(0.975, 99)
+    assert entry.difference.p_value == pytest.approx(2 * stats.t.sf(10 / error, 198))
+
+
 def test_a_distance_is_compared_over_the_rows_targets_or_else_with_the_tolerance():
     near = [1.0, 1.5, 0.8, 1.2, 2.0, 1.1]
     first = [distance(value, target=str(target)) for target, value in enumerate(near)]
@@ -237,7 +249,7 @@ def judged(folder: Path, similarity: np.ndarray, wrong: int) -> Record:
     attributes = (np.arange(24) < wrong).astype(np.int64)[:, None]
     rows = np.repeat(np.arange(12), 2) + [row.set for row in prompts].index("retain_test")
     arrays = {"rows": rows, "seeds": np.arange(24), "similarity": similarity, "attributes": attributes}
-    write_arrays(row / "judged.safetensors", arrays, {"heads": [["pattern", ["plain", "striped"]]]})
+    write_arrays(row / "judged/shard0000.safetensors", arrays, {"heads": [["pattern", ["plain", "striped"]]]})
     own = {"study": "shapes", "target": "stripes", "prompts": "retain_test"}
     aligned = {"low": 0.5, "high": 0.9, "interval": "BCa bootstrap 95 % over 12 prompts"}
     records = [record("AS", float(similarity.mean()), 24, **own, **aligned)]
@@ -266,7 +278,7 @@ def test_outputs_that_do_not_give_the_record_are_not_used(tmp_path):
     for name in ("one", "two"):
         judged(tmp_path / name, similarity - 0.02 * (name == "two"), 4)
     judged(tmp_path / "other", similarity - 0.3, 4)
-    stray = "shapes/stripes/rgd/seed0/judged.safetensors"
+    stray = "shapes/stripes/rgd/seed0/judged/shard0000.safetensors"
     (tmp_path / "two" / stray).write_bytes((tmp_path / "other" / stray).read_bytes())
     with opened(tmp_path / "one") as a, opened(tmp_path / "two") as b:
         entries = {entry.place.metric: entry for entry in compare(a, b, Options()).entries}

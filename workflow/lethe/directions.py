@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from lethe.metrics import metric_named, metric_names
 from lethe.prompts import NEIGHBOUR
 
 Better = Literal["higher", "lower", ""]
@@ -40,7 +41,10 @@ HEADLINE = (
 
 def better(metric: str, prompts: str = "") -> Better:
     """The direction in which a record's ``metric`` on the prompt set ``prompts`` is better; "" for none. A metric is
-    known by the longest name that it begins with: ``kept:colour`` is one of kept, ``FID_pytorch`` one of FID."""
+    known by the longest name that it begins with: ``kept:colour`` is one of kept, ``FID_pytorch`` one of FID; an image
+    metric says its own."""
+    if metric in metric_names():
+        return metric_named(metric).better
     known = [name for name in _BETTER if metric == name or metric.startswith((f"{name}_", f"{name}:"))]
     if not known:
         return ""

@@ -22,6 +22,7 @@ from lethe.measures.two_samples import (
 from lethe.record import Record
 
 _PROMPTS = re.compile(r"(\d+(?:\.\d+)?) % over (\d+) prompts")
+_IMAGES = re.compile(r"Student's t (\d+(?:\.\d+)?) % over images")
 _ERRORS = re.compile(r"(\d+(?:\.\d+)?) standard errors")
 FEWEST_TARGETS = 5
 """Of a row, for a comparison in pairs over them."""
@@ -89,12 +90,17 @@ def _mean(record: Record) -> Mean | None:
     """A record's value with the standard error that its interval says; None where it has none."""
     if record.low is None or record.high is None:
         return None
+    from scipy.special import stdtrit
+
     width = record.high - record.low
     if found := _PROMPTS.search(record.interval):
         prompts = int(found[2])
         error = width / (2 * NormalDist().inv_cdf((1 + float(found[1]) / 100) / 2))
         # A bootstrap over few prompts is too narrow by this much.
         return Mean(record.value, error * math.sqrt(prompts / (prompts - 1)), prompts - 1)
+    if found := _IMAGES.search(record.interval):
+        quantile = float(stdtrit(record.n - 1, (1 + float(found[1]) / 100) / 2))
+        return Mean(record.value, width / (2 * quantile), record.n - 1)
     if found := _ERRORS.search(record.interval):
         return Mean(record.value, width / (2 * float(found[1])), record.n - 1)
     return None

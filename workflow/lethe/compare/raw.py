@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lethe.errors import LetheError
-from lethe.files import read_arrays
 from lethe.measures.attributes import kept, recognised
 from lethe.measures.detections import Detections, count_by_part
 from lethe.prompts import PromptRow, read_prompts
 from lethe.record import Record
+from lethe.shards import read_shards
 
 _ARRAYS = (
     *("seeds", "rows", "conditions", "logits", "similarity", "similarity_as_released", "attributes"),
@@ -46,7 +46,7 @@ class ByImage(NamedTuple):
 def by_image(record: Record, path: Path) -> ByImage | None:
     """Of ``record``, which was read from ``path``; None where its values cannot be had or found again."""
     try:
-        arrays, made = _judged(path.with_name("judged.safetensors"))
+        arrays, made = _judged(path.parent / "judged")
         found = _of_class(record, arrays) if "conditions" in arrays else _of_text(record, path, arrays, made)
     except (LetheError, KeyError, ValueError, IndexError):
         return None
@@ -56,8 +56,8 @@ def by_image(record: Record, path: Path) -> ByImage | None:
 
 
 @functools.lru_cache(maxsize=8)
-def _judged(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    return read_arrays(path, only=_ARRAYS)
+def _judged(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    return read_shards(sorted(folder.glob("shard*.safetensors")), only=_ARRAYS)
 
 
 @functools.lru_cache(maxsize=8)

@@ -16,7 +16,7 @@ from lethe.errors import LetheError
 from lethe.files import read_json
 from lethe.record import COLUMNS, Record, read_records
 
-_NAMES = ("records.csv", "captions.csv")
+_NAMES = ("records.csv", "captions.csv", "metrics.csv")
 _COST = "cost.json"
 
 
@@ -85,7 +85,7 @@ def _of_folder(path: Path, folder: Path, raw: bool) -> Run:
 
 
 def _has_records(path: Path) -> bool:
-    """Whether the file is one of records. A table made of captions has their name too; records.csv must be one."""
+    """Whether the file is one of records. A table has the name of one kind too; records.csv must be one."""
     if path.name == _NAMES[0]:
         return True
     with path.open(newline="", encoding="utf-8") as stream:
