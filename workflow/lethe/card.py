@@ -1,4 +1,6 @@
-"""``python -m lethe.card`` writes the card of an unlearned model: what it forgot, how, from what, and how well."""
+"""``python -m lethe.card`` writes the card of an unlearned model: what it forgot, how, from what, and how well.
+
+Of an imported model: which files it was read from, how it differs from the base, and how well it has forgotten."""
 
 from __future__ import annotations
 
@@ -11,6 +13,7 @@ from typing import Any
 from lethe.cli import command
 from lethe.errors import LetheError
 from lethe.files import read_provenance, write_text
+from lethe.imported.marks import KEY, in_words
 from lethe.methods import method_named
 from lethe.methods.method import KINDS, Control, Method
 from lethe.model_files import Family, weights_of
@@ -32,6 +35,8 @@ _PIPELINES: dict[Family, tuple[str, str, str]] = {
         ", max_sequence_length=0",
     ),
 }
+# What model hubs read.
+_FRONT = ("---", "library_name: diffusers", "tags: [machine-unlearning, lethe]", "---", "")
 _USE = """
 ```python
 from diffusers import {pipeline}
@@ -61,6 +66,8 @@ def model_card(
 ) -> str:
     """Markdown, with the front matter that model hubs read. ``record`` is the provenance of the weights, ``licence``
     what is known of the base's."""
+    if KEY in record:
+        return _imported_card(family, record, measured, licence)
     card = method.card
     forgotten = (
         f"{'class ' if family == 'edm' else ''}{record['target']} forgotten" if "target" in record else "a control"
@@ -71,11 +78,7 @@ def model_card(
         sets = f", {seen[0]} images in D_f, {seen[1]} in D_r" if any(seen) else ", no images"
     code = " ".join(part for part in (card.code, card.commit and f"at {card.commit}") if part) or "none"
     lines = [
-        "---",
-        "library_name: diffusers",
-        "tags: [machine-unlearning, lethe]",
-        "---",
-        "",
+        *_FRONT,
         f"# {card.title}: {forgotten}",
         "",
         f"Method `{record['method']}` of Lethe {record['versions']['lethe']}, training seed {record['seed']}{sets}.",
@@ -90,6 +93,30 @@ def model_card(
         "```json",
         json.dumps(record["settings"], indent=2, sort_keys=True),
         "```",
+        "",
+        *_measured(list(measured)),
+    ]
+    return "\n".join(lines)
+
+
+def _imported_card(family: Family, record: Mapping[str, Any], measured: Iterable[Record], licence: str) -> str:
+    """Of a model that others have unlearned: what is known of it is its files."""
+    told = record[KEY]
+    lines = [
+        *_FRONT,
+        f"# {told['name']}: imported",
+        "",
+        f"A model that others have unlearned, laid over the study's base by Lethe {record['versions']['lethe']}. "
+        "How it was unlearned, and under which licence, is not known here.",
+        _use(family, record),
+        f"- Base: {licence or 'licence not known'}",
+        *(f"- {sentence}" for sentence in in_words(told)),
+        "",
+        "Read from:",
+        "",
+        "| file | sha256 |",
+        "|---|---|",
+        *(f"| {name} | {digest} |" for name, digest in told["files"].items()),
         "",
         *_measured(list(measured)),
     ]

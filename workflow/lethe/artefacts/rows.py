@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from lethe import methods
 from lethe.errors import LetheError, nearest
 from lethe.measures.summary import Summary, summarise
-from lethe.methods import method_named
-from lethe.methods.method import Control
 from lethe.record import Record
 
 Cell = tuple[str, int]  # target, seed
@@ -169,4 +168,4 @@ def _numbers_first(target: str) -> tuple[bool, int, str]:
 
 
 def is_control(row: Row) -> bool:
-    return isinstance(method_named(row.method), Control)
+    return methods.is_control(row.method)
