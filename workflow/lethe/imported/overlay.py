@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -69,6 +70,8 @@ def laid_over(source: Path, found: Mapping[str, Tensor], base: Path, partial: bo
 
 def check_configuration(source: Path, found: Mapping[str, Any], base: Mapping[str, Any]) -> None:
     """LetheError where two networks of one class and the same tensors would reckon with them differently."""
+    # As in a file: there a default that is a tuple is a list.
+    found, base = (json.loads(json.dumps(dict(one))) for one in (found, base))
     for key in sorted(found.keys() | base.keys()):
         if not key.startswith("_") and found.get(key) != base.get(key):
             raise LetheError(
