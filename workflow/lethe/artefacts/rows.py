@@ -163,6 +163,11 @@ def check_judged_alike(column: str, records: Iterable[Record]) -> None:
         raise LetheError(f"{column} was judged in {len(seen)} ways: {named}", "judge all cells with one judge")
 
 
+def samplers_of(records: Iterable[Record]) -> str:
+    """How the images of ``records`` were drawn, then of which imported models: each once."""
+    return "; ".join(dict.fromkeys(part for record in records for part in record.sampler.split("; ")))
+
+
 def _numbers_first(target: str) -> tuple[bool, int, str]:
     return (False, int(target), "") if target.isdecimal() else (True, 0, target)
 
