@@ -68,8 +68,6 @@ use rule embeddings as imported_embeddings with:
         variant=plan.variants_made_by("import"),
     params:
         model="results/{preset}/{study}/{target}/{variant}/seed{seed}/model",
-        job=lambda wildcards: str(
-            plan.of(wildcards).embeddings(wildcards.target, plan.cell_of(wildcards))
-        ),
+        job=lambda wildcards: str(plan.of(wildcards).embeddings(wildcards.target, plan.cell_of(wildcards))),
     message:
         "embeddings: prompts of {wildcards.study} {wildcards.target} for {wildcards.variant}, seed {wildcards.seed}"
