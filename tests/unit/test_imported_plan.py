@@ -64,8 +64,12 @@ def test_it_is_measured_as_every_row_and_costs_nothing(theirs):
     own = {path: mark for path, mark in plan.expected().items() if "/theirs/" in path}
     for target in ("stripes", "van_gogh"):
         place = f"results/miniature/shapes/{target}/theirs/seed0"
-        files = ("model/unet/diffusion_pytorch_model.safetensors", "embeddings.safetensors", "judged.safetensors")
-        assert {f"{place}/{name}" for name in (*files, "records.csv", "images/shard0000.safetensors")} <= own.keys()
+        files = (
+            "model/unet/diffusion_pytorch_model.safetensors",
+            "embeddings.safetensors",
+            "judged/shard0000.safetensors",
+        )
+        assert {f"{place}/{name}" for name in files} <= own.keys()
         assert f"{place}/model/README.md" in plan.cards()
     assert "theirs" in plan.text.table2_rows
     assert "theirs" in plan.text.tradeoff_rows
