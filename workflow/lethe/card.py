@@ -1,4 +1,6 @@
-"""``python -m lethe.card`` writes the card of an unlearned model: what it forgot, how, from what, and how well."""
+"""``python -m lethe.card`` writes the card of an unlearned model: what it forgot, how, from what, and how well.
+
+Of an imported model: which files it was read from, how it differs from the base, and how well it has forgotten."""
 
 from __future__ import annotations
 
@@ -11,6 +13,7 @@ from typing import Any, NamedTuple
 from lethe.cli import command
 from lethe.errors import LetheError
 from lethe.files import read_provenance, write_text
+from lethe.imported.marks import KEY, in_words
 from lethe.methods import method_named
 from lethe.methods.method import KINDS, Control, Method
 from lethe.model_files import Family, weights_of
@@ -84,6 +87,8 @@ def model_card(
     """Markdown, with the front matter that model hubs read. ``record`` is the provenance of the weights, ``base`` what
     is known of the base."""
     base = base or Base()
+    if KEY in record:
+        return _imported_card(family, record, measured, base)
     card = method.card
     forgotten = (
         f"{'class ' if family == 'edm' else ''}{record['target']} forgotten" if "target" in record else "a control"
@@ -130,6 +135,32 @@ def _front_matter(family: Family, method: str, base: Base) -> list[str]:
         f"tags: [machine-unlearning, lethe, {method}]",
         "---",
     ]
+
+
+def _imported_card(family: Family, record: Mapping[str, Any], measured: Iterable[Record], base: Base) -> str:
+    """Of a model that others have unlearned: what is known of it is its files."""
+    told = record[KEY]
+    lines = [
+        # Its own licence is not known; the base's need not be it.
+        *_front_matter(family, record["method"], base._replace(terms="")),
+        "",
+        f"# {told['name']}: imported",
+        "",
+        f"A model that others have unlearned, laid over the study's base by Lethe {record['versions']['lethe']}. "
+        "How it was unlearned, and under which licence, is not known here.",
+        _use(family, record),
+        f"- Base: {base.words or 'licence not known'}",
+        *(f"- {sentence}" for sentence in in_words(told)),
+        "",
+        "Read from:",
+        "",
+        "| file | sha256 |",
+        "|---|---|",
+        *(f"| {name} | {digest} |" for name, digest in told["files"].items()),
+        "",
+        *_measured(list(measured)),
+    ]
+    return "\n".join(lines)
 
 
 def _measured(records: list[Record]) -> list[str]:

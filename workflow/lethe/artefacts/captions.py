@@ -12,7 +12,7 @@ from lethe.artefacts import typeset
 from lethe.artefacts.alignment_entries import set_title
 from lethe.artefacts.naming import titles_of
 from lethe.artefacts.outputs import add_table_outputs
-from lethe.artefacts.rows import DDOF, Metric, check_judged_alike
+from lethe.artefacts.rows import DDOF, Metric, check_judged_alike, samplers_of
 from lethe.artefacts.text_rows import Cell, TextRecords, summary_of
 from lethe.artefacts.typeset import Table, Text, decimals_of, mean_and_std, span_of
 from lethe.errors import LetheError
@@ -111,7 +111,7 @@ def _notes(rows: Sequence[Row]) -> list[str]:
         f"{'. '.join(f'{name}: {words}' for name, words in protocol.items())}.",
         "There is no agreed protocol for COCO: FID depends on the number of images, on their size and on the resizing, "
         "so compare rows of this table with each other, not with other papers'.",
-        f"Images: {'; '.join(dict.fromkeys(record.sampler for record in records))}.",
+        f"Images: {samplers_of(records)}.",
         f"n: training seeds; ±: sample standard deviation (ddof {DDOF}) over them, none for one. The csv has KID's "
         "interval and AS's. Italic: controls.",
         f"Judges: {'; '.join(judges)}.",

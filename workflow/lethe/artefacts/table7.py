@@ -15,7 +15,7 @@ from lethe.artefacts.counted import Counted, counted, of_one_set
 from lethe.artefacts.naming import titles_of
 from lethe.artefacts.outputs import add_table_outputs
 from lethe.artefacts.published import Published, read_published
-from lethe.artefacts.rows import DDOF, check_judged_alike, of_one_study
+from lethe.artefacts.rows import DDOF, check_judged_alike, of_one_study, samplers_of
 from lethe.artefacts.text_rows import Cell, TextRecords, summary_of
 from lethe.artefacts.typeset import NOTHING, Group, Table, Text, mean_and_std, number, span_of
 from lethe.errors import LetheError
@@ -145,7 +145,7 @@ def _notes(study: str, rows: Sequence[Row], comparable: Comparability) -> list[s
         f"n: training seeds; ±: sample standard deviation (ddof {DDOF}) over them, none for one. Rows with one seed "
         "have intervals over prompts in the csv.",
         f"Images a cell: {', '.join(f'{name} {span_of([count])}' for name, count in images.items())}. Sampler: "
-        f"{'; '.join(dict.fromkeys(record.sampler for record in aligned))}. Judges: {'; '.join(judges)}.",
+        f"{samplers_of(aligned)}. Judges: {'; '.join(judges)}.",
         "The paper's values: Stable Diffusion 3 medium, one run, without code or settings; its counts are glued in the "
         "source that was transcribed, and split in the most plausible way. "
         + comparable.note(study, f"They are not comparable with those of {study}."),

@@ -63,6 +63,9 @@ class _StudyWork:
         yield from self.bases()
         for cell in self.plan.unlearned:
             yield self.unlearning(cell)
+        for cell in self.plan.imported:
+            disk = _FLOAT * (self.network.parameters + self.cost.other_parameters)
+            yield self._work("base", 0, 0, disk, self.plan.model_inputs(cell)[-1])
         text = self.plan.kind == "text"
         yield from self.text_images() if text else ()
         seen: set[Cell] = set()

@@ -64,7 +64,7 @@ def cards(plan: Plan, shelf: Shelf) -> Markup:
     """The card of every unlearned model, folded by target; the cards of a sweep are left in their folders."""
     held: dict[tuple[str, str], list[Markup]] = {}
     for study in plan.studies.values():
-        for cell in study.unlearned:
+        for cell in study.with_cards:
             path = f"{study.model_folder(cell)}/README.md"
             if cell.variant in study.study.variants and shelf.has(path):
                 title = f"{study.study.title(cell.variant)} ({cell.variant}), seed {cell.seed}"
