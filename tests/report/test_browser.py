@@ -123,7 +123,8 @@ def test_protocol_is_shown_on_hover_on_focus_and_on_click(page):
     while not shown(page, "#protocol") and time.monotonic() < until:
         time.sleep(0.02)
     told = page.run("document.getElementById('protocol').textContent")
-    for expected in ("Unlearning accuracy", "ab" * 32, "judge of digits", "EDM Heun, 6 steps", "tables/table1.csv"):
+    expected_words = ("Unlearning accuracy", "ab" * 32, "judge of digits", "EDM Heun, 6 steps", "tables/table1.csv")
+    for expected in (*expected_words, "mean of 2 records", "class 3, class 5"):
         assert expected in told
     panel, number = box(page, "#protocol"), box(page, button)
     covers = panel["left"] < number["right"] and number["left"] < panel["right"]
@@ -142,6 +143,13 @@ def test_protocol_is_shown_on_hover_on_focus_and_on_click(page):
     page.press("Escape")
     assert shown(page, "#protocol") == 0
     assert page.run("document.activeElement.matches('button.number')")
+
+    page.run("document.querySelector('#table-paired button.number').click()")
+    derived = page.run("document.getElementById('protocol').textContent")
+    for expected in ("RGD \N{MINUS SIGN} RG", "sign-flip test", "Student's t over 2 targets", "4: UA of rgd; rg"):
+        assert expected in derived
+    page.run("document.querySelector('#cost button.number').click()")
+    assert "benchmark files" in page.run("document.getElementById('protocol').textContent")
 
     page.run("document.querySelector('#numbers-body button').click()")
     assert "judge of digits" in page.run("document.getElementById('protocol').textContent")

@@ -32,6 +32,8 @@ _PIPELINES: dict[Family, tuple[str, str, str]] = {
         ", max_sequence_length=0",
     ),
 }
+MEASURED = "Measured:"
+"""The line of a card above its numbers."""
 _USE = """
 ```python
 from diffusers import {pipeline}
@@ -105,7 +107,7 @@ def _measured(records: list[Record]) -> list[str]:
     ]
     judges = sorted({f"{record.judge} ({record.judge_sha256[:12]})" for record in records})
     return [
-        "Measured:",
+        MEASURED,
         "",
         "| metric | prompts | value | interval | n |",
         "|---|---|---|---|---|",

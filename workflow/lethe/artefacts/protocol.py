@@ -51,9 +51,8 @@ def keys_of(text: str) -> list[Key]:
         name, colon, cells = group.partition(": ")
         variant, _, measured = name.partition(" ")
         metric, _, prompts = measured.partition("@")
-        for cell in cells.split():
-            target, _, seed = cell.rpartition("/")
-            keys.append(Key(variant, metric, prompts, target, int(seed)))
-        if not (colon and metric and cells):
+        named = [cell.rpartition("/") for cell in cells.split()]
+        if not (colon and metric and named and all(target and seed.isdecimal() for target, _, seed in named)):
             raise ValueError(f"'{group}' names no records")
+        keys += [Key(variant, metric, prompts, target, int(seed)) for target, _, seed in named]
     return keys

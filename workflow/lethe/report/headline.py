@@ -132,7 +132,11 @@ def _put(
     confidence: Mapping[str, float],
 ) -> None:
     study, target = line["study"], line.get("target", "")
-    part = BY_PART if column.metric.startswith(_PART) else DIFFERENCES if line.get("against") else line.get("at", "")
+    part = f"at {line['at'].removeprefix('at ')}" if line.get("at") else ""
+    if column.metric.startswith(_PART):
+        part = BY_PART
+    elif line.get("against"):
+        part = DIFFERENCES
     if not part and any(key[:2] == (study, target) for key in blocks):
         part = next(key[2] for key in blocks if key[:2] == (study, target))  # what needs no steps stands with the first
     block = blocks.setdefault((study, target, part), Block(study, target, part))
@@ -141,8 +145,12 @@ def _put(
     set_of_row = line.get("retain_set", "")
     who = line.get("variant") or line.get("method") or line["title"]
     title = " ".join(filter(None, (line["title"], f"({set_of_row})" if set_of_row else "")))
-    row = Row(title, line.get("method", ""), line.get("role", ""), line.get("verdict", ""))
-    row = block.rows.setdefault((who, line.get("against", ""), set_of_row), row)
+    key = who, line.get("against", ""), set_of_row
+    if key not in block.rows:
+        is_taken = any(row.title == title for row in block.rows.values())
+        title = f"{title} ({who})" if is_taken else title
+        block.rows[key] = Row(title, line.get("method", ""), line.get("role", ""), line.get("verdict", ""))
+    row = block.rows[key]
     row.numbers[column] = _number(line, records, confidence.get(study, 0.95))
 
 
