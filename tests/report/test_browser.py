@@ -109,7 +109,9 @@ def test_filters_choose_study_target_and_method_and_stand_in_the_address(page, r
     assert shown(page, "table.headline tbody tr") == 1
     page.open(report.path, "study=nosuch&target=%3Cb%3E&method=rgd&set=nosuch&item=99&left=x&right=y")
     assert page.run("document.getElementById('filter-study').value") == ""
-    assert shown(page, "table.headline tbody tr") == 4  # RGD in Table 1, by target in Table 2, and RGD 400
+    assert shown(page, "table.headline tbody tr") == 5  # RGD in Table 1, its pair, by target in Table 2, RGD 400
+    pick(page, "filter-method", "salun")
+    assert shown(page, "#table-paired tbody tr") == 0
     page.run("document.getElementById('filter-reset').click()")
     assert shown(page, "table.headline tbody tr") == every
     assert page.run("document.activeElement.id") == "filter-study"

@@ -139,7 +139,15 @@ def _write_tables(plan: Plan) -> None:
             *("--variants", *of_classes.titled(plan.classes.table1_rows), "--study", "digits"),
         ],
         "table2": ["--records", *table2.records, "--study", "shapes", *table2.options],
-        "paired": ["--records", *of_classes.records(["rgd", "rg"]), "--pairs", "rgd:rg"],
+        "paired": [
+            "--records",
+            *of_classes.records(["rgd", "rg"]),
+            "--pairs",
+            "rgd:rg",
+            "--titles",
+            "rgd=RGD",
+            "rg=RG",
+        ],
         "cost": _of_costs(plan.studies["shapes"]),
     }
     for name, words in commands.items():

@@ -68,6 +68,8 @@ class Row:
     role: str
     says: str = ""
     """What a table says of a row in words."""
+    variants: tuple[str, ...] = ()
+    """Its variant, or the two that it compares."""
     numbers: dict[Column, Number] = field(default_factory=dict)
 
 
@@ -149,7 +151,8 @@ def _put(
     if key not in block.rows:
         is_taken = any(row.title == title for row in block.rows.values())
         title = f"{title} ({who})" if is_taken else title
-        block.rows[key] = Row(title, line.get("method", ""), line.get("role", ""), line.get("verdict", ""))
+        variants = tuple(filter(None, (line.get(name) for name in ("variant", "against", "first", "second"))))
+        block.rows[key] = Row(title, line.get("method", ""), line.get("role", ""), line.get("verdict", ""), variants)
     row = block.rows[key]
     row.numbers[column] = _number(line, records, confidence.get(study, 0.95))
 

@@ -85,11 +85,19 @@ class ResultsSection:
         target = words.target_title(study, block.target) if known else block.target
         return ", ".join(filter(None, (block.study, target)))
 
+    def _methods_of(self, study: str, row: Row) -> str | None:
+        """What the filter goes by, with spaces between; a row without a method is left out by every choice of one."""
+        if row.method or study not in self._plan.studies:
+            return row.method or row.role or None
+        known = self._plan.studies[study].study
+        return " ".join(known.row(name).method for name in row.variants if name in known.rows) or row.role or None
+
     def _row(self, name: str, block: Block, row: Row) -> Markup:
         title = element("em", row.title) if row.role in _CONTROLS else row.title
         says = element("small", row.says) if row.says else None
         cells = [self._cells.cells(name, block, row, column) for column in block.columns]
-        return element("tr", element("th", title, says, scope="row"), cells, data_method=row.method or row.role or None)
+        method = self._methods_of(block.study, row)
+        return element("tr", element("th", title, says, scope="row"), cells, data_method=method)
 
 
 def study_of(plan: Plan, artefact: str) -> str | None:
