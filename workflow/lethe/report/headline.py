@@ -122,6 +122,7 @@ def _numbers_of(line: dict[str, str]) -> Iterator[tuple[Column, dict[str, str]]]
         yield column, line
         return
     second = {key.removeprefix(_SECOND): text for key, text in line.items() if key.startswith(_SECOND)}
+    second.pop("variant", "")  # both stand in one row
     for side, own in zip(_SIDES, (line, {**line, **second}), strict=True):
         yield column._replace(side=side), own
 
