@@ -57,6 +57,8 @@ _TASKS: dict[Family, str] = {
     "stable_diffusion": "text-to-image",
     "stable_diffusion_3": "text-to-image",
 }
+MEASURED = "Measured:"
+"""The line of a card above its numbers."""
 _USE = """
 ```python
 from diffusers import {pipeline}
@@ -172,7 +174,7 @@ def _measured(records: list[Record]) -> list[str]:
     ]
     judges = sorted({f"{record.judge} ({record.judge_sha256[:12]})" for record in records})
     return [
-        "Measured:",
+        MEASURED,
         "",
         "| metric | prompts | value | interval | n |",
         "|---|---|---|---|---|",

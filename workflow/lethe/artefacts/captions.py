@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lethe.artefacts import typeset
+from lethe.artefacts import protocol, typeset
 from lethe.artefacts.alignment_entries import set_title
 from lethe.artefacts.naming import titles_of
 from lethe.artefacts.outputs import add_table_outputs
@@ -28,6 +28,7 @@ METRICS = (
 COLUMNS = (
     *("study", "target", "variant", "title", "method", "prompts", "metric", "better", "mean", "std", "ddof", "low"),
     *("high", "interval", "n_seeds", "images", "reference", "judge", "judge_sha256", "features", "sampler"),
+    *protocol.COLUMNS,
 )
 
 
@@ -138,6 +139,7 @@ def csv_rows(study: str, prompts: str, rows: Sequence[Row], titles: Mapping[str,
                 "ddof": summary.ddof,
                 "n_seeds": summary.n,
                 "images": first.n,
+                **protocol.mean_protocol(list(cell.values())),
             }
             same = ("reference", "judge", "judge_sha256", "features", "sampler")
             one = ("low", "high", "interval") if len(cell) == 1 else ()

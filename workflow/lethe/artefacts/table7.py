@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lethe.artefacts import comparability, typeset
+from lethe.artefacts import comparability, protocol, typeset
 from lethe.artefacts.alignment_entries import ALIGNMENT, KEPT, Column, set_title
 from lethe.artefacts.comparability import Comparability
 from lethe.artefacts.counted import Counted, counted, of_one_set
@@ -29,6 +29,7 @@ COLUMNS = (
     *("study", "target", "variant", "title", "method", "role", "prompts", "metric", "better"),
     *("mean", "std", "ddof", "low", "high", "interval", "n_seeds", "images", "judge", "judge_sha256", "features"),
     *("published_artefact", "published_task", "published_value", "published_is_comparable"),
+    *protocol.COLUMNS,
 )
 
 
@@ -196,6 +197,7 @@ def _numbers(cell: Cell) -> dict[str, Any]:
         "judge": first.judge,
         "judge_sha256": first.judge_sha256,
         "features": first.features,
+        **protocol.mean_protocol(list(cell.values())),
     }
     return line | ({"low": first.low, "high": first.high, "interval": first.interval} if len(cell) == 1 else {})
 
