@@ -21,17 +21,22 @@ _IS_COMMAND = re.compile(rf"{_SETTINGS}(?:{'|'.join(re.escape(word) for word in 
 _MARK = re.compile(r"<!-- needs (.*?) -->")
 _FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _INDENTED = re.compile(r"(?:(?<=\n\n)|\A)(?: {4}.*\n|\n(?= {4}))+", re.MULTILINE)
+_SAVED = re.compile(
+    r"^Save this as `(?P<name>[^`]+)`(?:(?!```).)*?```\w+\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+)
 _CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command as it is written; ``needs`` what it cannot be run without, empty where it can be run."""
+    """A command as it is written; ``needs`` what it cannot be run without, empty where it can be run. ``in_block``: it
+    is to be typed, and not only mentioned in a sentence."""
 
     file: str
     line: int
     text: str
     needs: str = ""
+    in_block: bool = False
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.text}"
@@ -42,6 +47,12 @@ def commands_of(path: Path, name: str) -> list[Command]:
     text = path.read_text(encoding="utf-8")
     found = [*_in_blocks(text, name), *_inline(_without_blocks(text), name)]
     return sorted(found, key=lambda command: command.line)
+
+
+def saved_files_of(path: Path) -> dict[str, str]:
+    """The files that a reader is told to save ("Save this as `NAME` ..."): the block that comes next."""
+    blocks = _SAVED.finditer(path.read_text(encoding="utf-8"))
+    return {block["name"]: block["text"] for block in blocks}
 
 
 def _in_blocks(text: str, name: str) -> Iterator[Command]:
@@ -67,7 +78,7 @@ def _of_block(text: str, name: str, start: int, block: str, language: str) -> It
     for offset, line in lines:
         words = _uncommented(line)
         if words:
-            yield Command(name, first + offset, words, needs)
+            yield Command(name, first + offset, words, needs, in_block=True)
 
 
 def _whole_lines(block: str) -> list[tuple[int, str]]:
@@ -117,7 +128,8 @@ def _mark_of(text: str, place: int, name: str) -> str:
     start = text.rfind("\n", 0, place) + 1
     line = text[start : text.find("\n", place) if "\n" in text[place:] else None]
     paragraph = text[:start].rsplit("\n\n", 1)[-1].splitlines()
-    return _needed(line, name) or _needed(paragraph[0] if paragraph else "", name)
+    above = paragraph[0] if paragraph and paragraph[0].startswith("<!--") else ""
+    return _needed(line, name) or _needed(above, name)
 
 
 def _needed(line: str, name: str) -> str:
