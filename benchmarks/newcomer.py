@@ -1,7 +1,7 @@
 """How long docs/start.md takes: its files are saved and its commands typed, one after the other, in a fresh clone.
 
-The clone is made of the commit that is checked out here, on this machine, so that no network is measured but that of the
-packages. Nothing is kept in the clone's .venv from elsewhere; pip's or uv's cache of packages is as it is.
+The clone is made of the commit that is checked out here, so that no network is measured but that of the packages. pip's
+or uv's cache of packages is as it is.
 
     python benchmarks/newcomer.py
 """

@@ -21,8 +21,8 @@ from lethe.config.reading import lay_over, read_values
 pytestmark = pytest.mark.workflow
 
 OVERLAY = Path(__file__).parent / "documented.yaml"
-# A run of Snakemake for each target would take some seconds each: they are asked for at once. (The rule verify waits for
-# nothing, and comes after them.)
+# A run of Snakemake for each target would take some seconds each: they are asked for at once. (The rule verify waits
+# for nothing, and comes after them.)
 _TARGETS = re.compile(
     r"(?:\.venv/bin/)?snakemake --cores all(?P<targets>(?: (?!verify)[\w./]+)*)"
     r"(?: --configfile workflow/presets/smoke\.yaml)?"

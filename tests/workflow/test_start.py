@@ -1,4 +1,4 @@
-"""The newcomer's path of docs/start.md, walked to the letter but for its sizes: what is made, and that it is made once."""
+"""The newcomer's path of docs/start.md, walked to the letter but for its sizes: only what is new is made, and once."""
 
 from __future__ import annotations
 
