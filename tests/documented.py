@@ -1,7 +1,7 @@
 """The commands that the documentation tells its readers to type: in fenced and indented blocks, and in inline code.
 
-A block or paragraph directly below the line ``<!-- needs a GPU -->`` (or ``downloads``, or ``a cluster``), or a line that
-has this comment, has commands that cannot be run here.
+What cannot be run here stands directly below the line ``<!-- needs a GPU -->`` (or ``downloads``, or ``a cluster``), in a
+block or a paragraph, or has this comment in its own line.
 """
 
 from __future__ import annotations
