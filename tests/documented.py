@@ -1,6 +1,6 @@
 """The commands that the documentation tells its readers to type: in fenced and indented blocks, and in inline code.
 
-What cannot be run here stands directly below the line ``<!-- needs a GPU -->`` (or ``downloads``, or ``a cluster``), in a
+What cannot be run here stands directly below the line ``<!-- needs a GPU -->`` (``downloads``, ``a cluster``), in a
 block or a paragraph, or has this comment in its own line.
 """
 
