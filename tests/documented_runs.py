@@ -28,6 +28,7 @@ SUBSTITUTIONS: tuple[tuple[str, str], ...] = (
     (r"\bPRESET=(doco|laboratory|paper|lite|NAME|\.\.\.)", "PRESET=smoke"),
     (r"--preset (paper|lite|NAME)\b", "--preset smoke"),
     (r"(--cores all) NAME\b", r"\1 table1"),
+    (r"--card \w+", "--card h100"),
     (r"--output FILE\b", "--output again.html"),
     # One of a user's own profiles; the number of cores is in none of ours.
     (r"--workflow-profile FOLDER\b", "--workflow-profile profiles/default --cores all"),

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,7 @@ _TARGETS = re.compile(
     r"(?:\.venv/bin/)?snakemake --cores all(?P<targets>(?: (?!verify)[\w./]+)*)"
     r"(?: --configfile workflow/presets/smoke\.yaml)?"
 )
+_RUNS_JOBS = re.compile(r"snakemake |make (reproduce|provenance)")
 RUNS = to_be_run()
 ASKED = {run: match["targets"].split() or ["all"] for run in RUNS if (match := _TARGETS.fullmatch(run))}
 
@@ -47,17 +50,35 @@ def checkout(finished: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Ch
     return Checkout(place)
 
 
-def test_every_target_that_is_documented_is_made(checkout):
-    targets = list(dict.fromkeys(target for asked in ASKED.values() for target in asked))
+@pytest.fixture(scope="module")
+def asked(checkout: Checkout) -> list[str]:
+    """The targets that are documented, made in this order."""
+    targets = list(dict.fromkeys(target for targets in ASKED.values() for target in targets))
     command = f"snakemake --cores all {' '.join(targets)} --configfile workflow/presets/smoke.yaml"
     typed(command, checkout, [one for run in ASKED for one in RUNS[run]])
+    return targets
+
+
+@pytest.fixture(scope="module")
+def typing(checkout: Checkout, asked: list[str]) -> Iterator[dict[str, Future[str]]]:
+    """The other commands, under way: those that run jobs one after the other, since they lock the folder, and beside
+    them those that run none."""
+    with ThreadPoolExecutor(1) as jobs, ThreadPoolExecutor(1) as others:
+        yield {
+            run: (jobs if _RUNS_JOBS.search(run) else others).submit(typed, run, checkout, documented)
+            for run, documented in RUNS.items()
+            if run not in ASKED
+        }
+
+
+def test_every_target_that_is_documented_is_made(checkout, asked):
     results = checkout.path / "results/smoke"
     made = {path.stem for folder in ("tables", "figures") for path in (results / folder).iterdir()}
-    named = {target for target in targets if re.fullmatch(r"\w+", target)}
+    named = {target for target in asked if re.fullmatch(r"\w+", target)}
     assert named - made <= {"all", "tables", "figures", "report"}
-    assert all((checkout.path / target).is_file() for target in targets if "/" in target)
+    assert all((checkout.path / target).is_file() for target in asked if "/" in target)
 
 
 @pytest.mark.parametrize("run", [run for run in RUNS if run not in ASKED])
-def test_command(run, checkout):
-    typed(run, checkout, RUNS[run])
+def test_command(run, typing):
+    typing[run].result()
