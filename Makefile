@@ -17,9 +17,11 @@ PYTHON ?=
 
 PROFILES = $(notdir $(patsubst %/profile.yaml,%,$(wildcard profiles/*/profile.yaml)))
 PRESETS = $(strip miniature $(patsubst workflow/presets/%.yaml,%,$(wildcard workflow/presets/*.yaml)))
-# The miniature is config.yaml, which the Snakefile reads by itself.
-CONFIG = $(if $(filter-out miniature,$(PRESET)),--configfile workflow/presets/$(PRESET).yaml)
-CONFIGFILE = $(if $(filter-out miniature,$(PRESET)),workflow/presets/$(PRESET).yaml,config.yaml)
+# A name in .yaml is a file of the user's; the miniature is config.yaml, which the Snakefile reads by itself.
+CONFIGFILE = $(or $(filter %.yaml,$(PRESET)),$(if $(filter miniature,$(PRESET)),config.yaml,workflow/presets/$(PRESET).yaml))
+CONFIG = $(if $(filter-out miniature,$(PRESET)),--configfile $(CONFIGFILE))
+# Results lie under the name that the preset gives itself.
+RESULTS = results/$(if $(filter %.yaml,$(PRESET)),$(shell sed -n 's/^preset: *//p' $(PRESET)),$(PRESET))
 
 IN_VENV = PATH="$(CURDIR)/.venv/bin:$$PATH"
 # A target goes first: --configfile would take it for a second config file.
@@ -34,7 +36,7 @@ help: ## list the commands
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1:\2/p' Makefile | while IFS=: read -r name text; do \
 	  printf '  %-18s %s\n' "$$name" "$$text"; done
 	@echo
-	@echo "  PRESET=miniature   one of: $(PRESETS)"
+	@echo "  PRESET=miniature   one of: $(PRESETS); or a file of yours: PRESET=mine.yaml"
 	@echo "  CORES=all          how many processor cores Snakemake may use"
 	@echo "  PROFILE=           a folder of profiles/: PROFILE=slurm runs the jobs on a SLURM cluster"
 	@echo "  TARGET=            make this target or file of the workflow only; for export, the model"
@@ -53,7 +55,7 @@ report: known-preset .venv/.stamp ## write results/PRESET/report.html from the r
 	@$(REPORT)
 
 provenance: known-preset .venv/.stamp ## Snakemake's own report: rules, runtimes, captions (results/PRESET/provenance.html)
-	@$(SNAKEMAKE) --report results/$(PRESET)/provenance.html
+	@$(SNAKEMAKE) --report $(RESULTS)/provenance.html
 
 assets: known-preset .venv/.stamp ## fetch what a preset needs that Lethe does not ship
 	@$(IN_VENV) python -m lethe.assets --preset $(PRESET) $(ARGS)
@@ -89,9 +91,9 @@ clean-venv: ## remove .venv
 	@rm -rf .venv
 
 known-preset:
-	@if [ '$(PRESET)' != miniature ] && [ ! -f 'workflow/presets/$(PRESET).yaml' ]; then \
-	  echo "there is no preset '$(PRESET)': no file workflow/presets/$(PRESET).yaml" >&2; \
-	  echo "  remedy: choose one of: $(PRESETS)" >&2; exit 2; fi
+	@if [ '$(PRESET)' != miniature ] && [ ! -f '$(CONFIGFILE)' ]; then \
+	  echo "there is no preset '$(PRESET)': no file $(CONFIGFILE)" >&2; \
+	  echo "  remedy: choose one of: $(PRESETS); or name a file of yours: PRESET=mine.yaml" >&2; exit 2; fi
 	@if [ -n '$(PROFILE)' ] && [ ! -f 'profiles/$(PROFILE)/profile.yaml' ]; then \
 	  echo "there is no profile '$(PROFILE)': no file profiles/$(PROFILE)/profile.yaml" >&2; \
 	  echo "  remedy: choose one of: $(PROFILES)" >&2; \

@@ -57,8 +57,9 @@ def as_table(
         heading = [Text(equal_compute.HEADING, bold=True), *[Text("")] * (len(names) - 1)]
         blocks.append([heading, *(_line(row, equal_rows, targets, layout, equal) for row in equal_rows)])
         notes += equal.notes({row.variant: row.title for row in rows})
+    beside = f" {comparable.caption(f'Table {number_of_table}')}" if any(shown.task for shown in targets) else ""
     return Table(
-        caption=f"{layout.caption} ({study}). {comparable.caption(f'Table {number_of_table}')}",
+        caption=f"{layout.caption} ({study}).{beside}",
         label=f"tab:{layout.artefact}-{study}",
         groups=groups,
         columns=names,
