@@ -21,6 +21,7 @@ def cost(plan: Plan, shelf: Shelf) -> Markup:
 
 def _stages(stages: Sequence[ledger.Cost], devices: str) -> Markup:
     seconds = sum(cost.seconds for cost in stages)
+    has_energy = any(cost.joules is not None for cost in stages)
     lines = [
         [
             ledger.STAGES[cost.stage],
@@ -30,6 +31,7 @@ def _stages(stages: Sequence[ledger.Cost], devices: str) -> Markup:
             f"{cost.device_seconds:,.0f}" if cost.device_seconds else "",
             megabytes(cost.peak_bytes),
             "" if cost.images is None else f"{cost.images:,}",
+            *[kilojoules(cost.joules)] * has_energy,
         ]
         for cost in stages
     ]
@@ -42,8 +44,10 @@ def _stages(stages: Sequence[ledger.Cost], devices: str) -> Markup:
         f"{sum(cost.device_seconds for cost in stages):,.0f}",
         megabytes(peak),
         f"{sum(cost.images or 0 for cost in stages):,}",
+        *[""] * has_energy,
     ]
     heads = ["stage", "jobs", "seconds", "share", f"device seconds ({devices})", "peak memory, MiB", "images"]
+    heads += ["energy, kJ"] * has_energy
     return joined(
         element("h3", "By stage"),
         scrolling("Cost by stage", table(heads, lines, total)),
@@ -52,13 +56,16 @@ def _stages(stages: Sequence[ledger.Cost], devices: str) -> Markup:
             "From Snakemake's benchmark files. Seconds are those of every job from start to end, added up: jobs that "
             "ran side by side count each. Device seconds are those of jobs that run a network, which hold their "
             "device. Peak memory is the largest resident memory seen in one job, too small for jobs of a second or "
-            "two. A job that was run again counts once, with its last time.",
+            "two. A job that was run again counts once, with its last time."
+            + " Energy is that of the GPU, of unlearnings that were not interrupted."
+            * has_energy,
             class_="note",
         ),
     )
 
 
 def _rows(rows: Sequence[ledger.RowCost]) -> Markup:
+    has_energy = any(row.joules is not None for row in rows)
     lines = [
         [
             row.study,
@@ -70,11 +77,13 @@ def _rows(rows: Sequence[ledger.RowCost]) -> Markup:
             f"{row.forwards:,.0f}",
             megabytes(row.peak_bytes),
             megabytes(row.storage_bytes),
+            *[kilojoules(row.joules)] * has_energy,
             row.devices,
         ]
         for row in rows
     ]
     heads = ["study", "row", "models", "seconds", "steps", "passes", "forwards", "peak memory, MiB", "stored, MiB"]
+    heads += ["energy, kJ"] * has_energy
     marks = [{"data_study": row.study, "data_method": row.method} for row in rows]
     return joined(
         element("h3", "Unlearning by row"),
@@ -90,3 +99,7 @@ def _rows(rows: Sequence[ledger.RowCost]) -> Markup:
 
 def megabytes(size: float | None) -> str:
     return "" if size is None else f"{size / 2**20:,.0f}" if size >= 10 * 2**20 else f"{size / 2**20:,.1f}"
+
+
+def kilojoules(joules: float | None) -> str:
+    return "" if joules is None else f"{joules / 1000:,.2f}"

@@ -1,0 +1,142 @@
+"""How long a run will go on, from what its jobs and those of earlier runs have taken.
+
+    seconds left = work left / jobs at a time
+
+**Work left** is the sum over the jobs to come and the rest of those under way. A job takes what its own benchmark file
+of an earlier run says, times the pace of this run against that one; else the mean of its rule's jobs; else of its
+stage's; else the median of all jobs. **Jobs at a time** is the work done so far over the time that it took, so it
+accounts for processors, GPUs, a queue and Snakemake's own pauses; at first it is the number of processors. What is left
+is at least what the longest job under way still takes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import fmean, median
+from typing import NamedTuple
+
+from lethe.stages import stage_of_rule
+from lethe.watch.progress import Job, Progress
+
+Ledger = Mapping[str, Mapping[str, float]]
+"""Seconds by rule and by benchmark file."""
+
+_SETTLING = 60.0
+"""Seconds of a run after which its own measure of jobs at a time weighs as much as the first guess."""
+_STEADYING = 30.0
+"""Seconds of work after which this run's pace weighs as much as that of the earlier one."""
+_OVERDUE = 0.1
+"""A job that takes longer than expected is expected to take so much of its time so far again."""
+
+
+class Estimate(NamedTuple):
+    """Seconds that a run will go on; how many jobs have not started, and how many of those are of rules of which none
+    has ended yet."""
+
+    seconds: float
+    to_come: int
+    unmeasured: int
+
+    @property
+    def is_guess(self) -> bool:
+        return self.unmeasured > 0.1 * self.to_come
+
+
+def read_ledger(folder: Path) -> dict[str, dict[str, float]]:
+    """What the benchmark files below ``folder`` say that name their rule (``benchmark-extended: true``)."""
+    ledger: dict[str, dict[str, float]] = defaultdict(dict)
+    for path in sorted(folder.rglob("*.jsonl")):
+        try:
+            line = json.loads(path.read_text(encoding="utf-8").splitlines()[-1])
+            ledger[line["rule_name"]][str(path)] = float(line["s"])
+        except (OSError, ValueError, IndexError, KeyError, TypeError):
+            continue  # being written, or of a run that does not name rules: a forecast can do without
+    return dict(ledger)
+
+
+class Forecast:
+    """``lanes``: how many jobs may run at a time, as far as is known at first."""
+
+    def __init__(self, progress: Progress, lanes: float, earlier: Ledger) -> None:
+        self.progress, self.lanes, self.earlier = progress, lanes, earlier
+        self._measured: dict[str, list[float]] = defaultdict(list)
+        self._begun_files: dict[str, set[str]] = defaultdict(set)
+        self._ended_work = 0.0
+        self._compared = [0.0, 0.0]  # seconds in this run and in the earlier one, of the same jobs
+
+    def start(self, job: Job) -> None:
+        if job.benchmark is not None:
+            self._begun_files[job.rule].add(job.benchmark)
+
+    def finish(self, job: Job, now: float) -> None:
+        seconds = now - job.started
+        self._measured[job.rule].append(seconds)
+        self._ended_work += seconds
+        before = self.earlier.get(job.rule, {}).get(job.benchmark or "")
+        if before is not None:
+            self._compared[0] += seconds
+            self._compared[1] += before
+
+    def fail(self, job: Job, now: float) -> None:
+        self._ended_work += now - job.started
+
+    @property
+    def pace(self) -> float:
+        """Seconds of this run for one of the earlier one."""
+        here, there = self._compared
+        return (here + _STEADYING) / (there + _STEADYING)
+
+    def expected(self, job: Job) -> float | None:
+        """Seconds that a job takes in all; None where nothing is known yet."""
+        own = self.earlier.get(job.rule, {}).get(job.benchmark or "")
+        return own * self.pace if own is not None else self._usual(job.rule)
+
+    def left(self, now: float) -> Estimate | None:
+        """None where nothing has been measured yet."""
+        rests = [rest for job in self.progress.running.values() if (rest := self._rest(job, now)) is not None]
+        work, to_come, unmeasured = sum(rests), 0, 0
+        for rule in self.progress.planned:
+            count = self.progress.to_start(rule)
+            usual = self._usual_to_come(rule) if count else 0.0
+            if usual is None:
+                return None
+            work, to_come = work + count * usual, to_come + count
+            unmeasured += count * (not self._is_measured(rule))
+        return Estimate(max(work / self._jobs_at_a_time(now), max(rests, default=0.0)), to_come, unmeasured)
+
+    def _rest(self, job: Job, now: float) -> float | None:
+        expected, so_far = self.expected(job), now - job.started
+        return None if expected is None else max(expected - so_far, _OVERDUE * so_far)
+
+    def _jobs_at_a_time(self, now: float) -> float:
+        work = self._ended_work + sum(now - job.started for job in self.progress.running.values())
+        return max((self.lanes * _SETTLING + work) / (_SETTLING + now - self.progress.begun), 0.1)
+
+    def _is_measured(self, rule: str) -> bool:
+        return bool(self._measured[rule] or self.earlier.get(rule))
+
+    def _usual(self, rule: str) -> float | None:
+        """Mean of the rule, else of its stage, else the median of all jobs: a few long trainings would bias a mean."""
+        if times := self._times(rule):
+            return fmean(times)
+        rules = {*self._measured, *self.earlier}
+        kin = [time for other in rules if stage_of_rule(other) == stage_of_rule(rule) for time in self._times(other)]
+        if kin:
+            return fmean(kin)
+        everything = [time for other in rules for time in self._times(other)]
+        return median(everything) if everything else None
+
+    def _usual_to_come(self, rule: str) -> float | None:
+        """As `_usual`; but where this run repeats an earlier one, only of the jobs that it has not begun yet."""
+        before, begun = self.earlier.get(rule, {}), self._begun_files[rule]
+        to_come = [time * self.pace for file, time in before.items() if file not in begun]
+        if to_come and 2 * len(begun & before.keys()) >= len(begun):
+            return fmean(to_come)
+        return self._usual(rule)
+
+    def _times(self, rule: str) -> list[float]:
+        before, begun = self.earlier.get(rule, {}), self._begun_files[rule]
+        return self._measured[rule] + [time * self.pace for file, time in before.items() if file not in begun]
