@@ -28,6 +28,8 @@ _SETTLING = 60.0
 """Seconds of a run after which its own measure of jobs at a time weighs as much as the first guess."""
 _STEADYING = 30.0
 """Seconds of work after which this run's pace weighs as much as that of the earlier one."""
+_FORGETTING = 300.0
+"""Seconds after which what a job says of the pace counts half: other users of a machine come and go."""
 _OVERDUE = 0.1
 """A job that takes longer than expected is expected to take so much of its time so far again."""
 
@@ -65,7 +67,8 @@ class Forecast:
         self._measured: dict[str, list[float]] = defaultdict(list)
         self._begun_files: dict[str, set[str]] = defaultdict(set)
         self._ended_work = 0.0
-        self._compared = [0.0, 0.0]  # seconds in this run and in the earlier one, of the same jobs
+        self._compared = [0.0, 0.0]  # seconds in this run and in the earlier one, of the same jobs, the latest most
+        self._compared_at = progress.begun
 
     def start(self, job: Job) -> None:
         if job.benchmark is not None:
@@ -77,8 +80,9 @@ class Forecast:
         self._ended_work += seconds
         before = self.earlier.get(job.rule, {}).get(job.benchmark or "")
         if before is not None:
-            self._compared[0] += seconds
-            self._compared[1] += before
+            kept = 0.5 ** ((now - self._compared_at) / _FORGETTING)
+            here, there = self._compared
+            self._compared, self._compared_at = [here * kept + seconds, there * kept + before], now
 
     def fail(self, job: Job, now: float) -> None:
         self._ended_work += now - job.started
