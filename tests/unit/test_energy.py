@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 
 from lethe import energy
+from lethe.artefacts.cost import as_table, csv_rows, rows_of
+from lethe.artefacts.typeset import NOTHING, as_markdown
 from lethe.energy import EnergyMeter, meter_of
 
 
@@ -33,3 +37,27 @@ def test_a_library_without_the_counter_has_none(monkeypatch):
     """Any library that is there will do: it has no such function."""
     monkeypatch.setattr(energy, "_LIBRARY", "libc.so.6")
     assert energy.read_millijoules("GPU-0") is None
+
+
+COST = {
+    **{"seconds": 2.0, "peak_memory_bytes": 3e8, "steps": 4, "passes": 8.0, "forwards": 0.0, "storage_bytes": 5e6},
+    **{"passes_per_step": 2.0, "forwards_per_step": 0.0, "device": "a GPU"},
+}
+
+
+def test_the_table_of_costs_shows_energy_where_there_is_one(tmp_path):
+    for number, more in enumerate([{"energy_joules": 2000.0}, {}, {}]):
+        (tmp_path / f"{number}.json").write_text(json.dumps(COST | more))
+    paths = [tmp_path / f"{number}.json" for number in range(3)]
+    titles = {"rgd": "RGD", "esd": "ESD"}
+    rows = rows_of(["rgd/stripes/0", "rgd/stripes/1", "esd/stripes/0"], paths, titles)
+    text = as_markdown(as_table("shapes", rows))
+    heads, *lines = [row.split("|") for row in text.splitlines() if row.startswith(("| Method", "| RGD", "| ESD"))]
+    place = [head.strip() for head in heads].index("energy, kJ")
+    assert [row[place].strip() for row in lines] == ["2", NOTHING]
+    assert "runs that were not interrupted" in text
+    energies = [row for row in csv_rows("shapes", rows) if row["quantity"] == "energy_joules"]
+    assert [(row["variant"], row["mean"], row["n_cells"]) for row in energies] == [("rgd", 2000.0, 1)]
+
+    without = rows_of(["esd/stripes/0"], paths[2:], {"esd": "ESD"})
+    assert "energy" not in as_markdown(as_table("shapes", without))

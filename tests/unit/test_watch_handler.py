@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import logging
 import sys
-from types import SimpleNamespace
 
 import pytest
 
@@ -55,13 +54,15 @@ def failed(number: int, log: str, rule: str = "sample") -> list[logging.LogRecor
     ]
 
 
-def shown(records: list[logging.LogRecord], monkeypatch: pytest.MonkeyPatch, **told: object) -> str:
+def shown(
+    records: list[logging.LogRecord], monkeypatch: pytest.MonkeyPatch, view: str = "lines", **told: object
+) -> str:
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setattr(sys, "stdout", stream)
     common = MockOutputSettings()
     vars(common).update({"printshellcmds": False} | told)
-    handler = LogHandler(common, LogHandlerSettings(view="lines"))
+    handler = LogHandler(common, LogHandlerSettings(view=view))
     for one in records:
         handler.emit(one)
     handler.close()
@@ -144,6 +145,13 @@ def test_an_error_of_its_own_does_not_silence_snakemake(monkeypatch):
     assert "and on it goes" in text
 
 
+def test_without_rich_there_are_lines(monkeypatch):
+    monkeypatch.setitem(sys.modules, "rich", None)
+    text = shown([CORES, STATS, info(1)], monkeypatch, view="live")
+    assert "3 jobs: 2 sampling" in text
+    assert "\x1b" not in text
+
+
 def test_the_drawing_has_stages_jobs_under_way_and_what_is_left():
     stream = io.StringIO()
     watch = Watch({"sample": 4, "measure": 2}, 2)
@@ -156,4 +164,3 @@ def test_the_drawing_has_stages_jobs_under_way_and_what_is_left():
     text = stream.getvalue()
     for words in ("1 of 6 jobs", "sampling", "1/4  1 running", "sample: digits 3 rgd", "0/2", "left"):
         assert words in text
-    assert SimpleNamespace(view=view)

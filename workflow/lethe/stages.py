@@ -16,6 +16,9 @@ STAGES = {
     "other": "other jobs",
 }
 
+WITH_A_NETWORK = frozenset({"base", "judges", "unlearn", "sample", "judge"})
+"""Stages all of whose jobs run a network; of the sets, some do."""
+
 TARGETS = frozenset({"all", "tables", "figures"})
 """Rules that only name what others make."""
 

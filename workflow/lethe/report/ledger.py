@@ -16,7 +16,7 @@ from lethe.errors import LetheError
 from lethe.files import read_json
 from lethe.plan import Plan
 from lethe.report.shelf import Shelf
-from lethe.stages import STAGES
+from lethe.stages import STAGES, WITH_A_NETWORK
 
 _NAMES = {
     "data": "data",
@@ -34,7 +34,6 @@ _NAMES = {
     "card": "measure",
 }
 _STARTS = {"judge_": "judges", "judged": "judge", "sample": "sample", "base": "base"}
-_ON_DEVICE = {"base", "judges", "unlearn", "sample", "judge"}
 # Of the sets stage, the jobs that run a network: embeddings, training images, their codes.
 _SETS_ON_DEVICE = ("embeddings", "shard", "diversified", "uniform", "anchored")
 _MEGABYTE = 2**20
@@ -86,7 +85,7 @@ def by_stage(plan: Plan) -> list[Cost]:
     for path in sorted(folder.rglob("*.jsonl")):
         place = path.relative_to(folder)
         stage = stage_of(place)
-        is_on_device = stage in _ON_DEVICE or (stage == "sets" and place.stem.startswith(_SETS_ON_DEVICE))
+        is_on_device = stage in WITH_A_NETWORK or (stage == "sets" and place.stem.startswith(_SETS_ON_DEVICE))
         costs[stage].add(_lines(path), is_on_device)
     costs["sample"].images, costs["sets"].images = _images(plan)
     costs["unlearn"].joules = _joules(plan)

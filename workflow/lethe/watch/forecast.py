@@ -6,7 +6,8 @@
 of an earlier run says, times the pace of this run against that one; else the mean of its rule's jobs; else of its
 stage's; else the median of all jobs. **Jobs at a time** is the work done so far over the time that it took, so it
 accounts for processors, GPUs, a queue and Snakemake's own pauses; at first it is the number of processors. What is left
-is at least what the longest job under way still takes.
+is at least what the longest job under way still takes. In a first run the model of ``lethe.costs`` stands in for the
+benchmark files that there are not yet.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import NamedTuple
 
-from lethe.stages import stage_of_rule
+from lethe.stages import WITH_A_NETWORK, stage_of_rule
 from lethe.watch.progress import Job, Progress
 
 Ledger = Mapping[str, Mapping[str, float]]
@@ -63,39 +64,50 @@ class Forecast:
     """``lanes``: how many jobs may run at a time, as far as is known at first."""
 
     def __init__(self, progress: Progress, lanes: float, earlier: Ledger) -> None:
-        self.progress, self.lanes, self.earlier = progress, lanes, earlier
+        self.progress, self.lanes = progress, lanes
+        self.pace = 1.0
+        """Seconds of this run for one of those that were known before."""
+        self._known: Ledger = earlier
         self._measured: dict[str, list[float]] = defaultdict(list)
         self._begun_files: dict[str, set[str]] = defaultdict(set)
+        self._ended: list[tuple[Job, float]] = []
         self._ended_work = 0.0
-        self._compared = [0.0, 0.0]  # seconds in this run and in the earlier one, of the same jobs, the latest most
-        self._compared_at = progress.begun
+
+    def learn(self, ledger: Ledger) -> None:
+        """Seconds that are worth less than those known already: an estimate, not a measurement."""
+        rules = {*ledger, *self._known}
+        self._known = {rule: {**ledger.get(rule, {}), **self._known.get(rule, {})} for rule in rules}
+        self._find_pace()
 
     def start(self, job: Job) -> None:
         if job.benchmark is not None:
             self._begun_files[job.rule].add(job.benchmark)
 
     def finish(self, job: Job, now: float) -> None:
-        seconds = now - job.started
-        self._measured[job.rule].append(seconds)
-        self._ended_work += seconds
-        before = self.earlier.get(job.rule, {}).get(job.benchmark or "")
-        if before is not None:
-            kept = 0.5 ** ((now - self._compared_at) / _FORGETTING)
-            here, there = self._compared
-            self._compared, self._compared_at = [here * kept + seconds, there * kept + before], now
+        self._measured[job.rule].append(now - job.started)
+        self._ended.append((job, now))
+        self._ended_work += now - job.started
+        self._find_pace()
 
     def fail(self, job: Job, now: float) -> None:
         self._ended_work += now - job.started
 
-    @property
-    def pace(self) -> float:
-        """Seconds of this run for one of the earlier one."""
-        here, there = self._compared
-        return (here + _STEADYING) / (there + _STEADYING)
+    def _find_pace(self) -> None:
+        """From the jobs that were known before; the latest count most."""
+        here = there = _STEADYING
+        for job, at in self._ended:
+            before = self._known_of(job)
+            if before is not None:
+                weight = 0.5 ** ((self._ended[-1][1] - at) / _FORGETTING)
+                here, there = here + weight * (at - job.started), there + weight * before
+        self.pace = here / there
+
+    def _known_of(self, job: Job) -> float | None:
+        return self._known.get(job.rule, {}).get(job.benchmark or "")
 
     def expected(self, job: Job) -> float | None:
         """Seconds that a job takes in all; None where nothing is known yet."""
-        own = self.earlier.get(job.rule, {}).get(job.benchmark or "")
+        own = self._known_of(job)
         return own * self.pace if own is not None else self._usual(job.rule)
 
     def left(self, now: float) -> Estimate | None:
@@ -120,27 +132,37 @@ class Forecast:
         return max((self.lanes * _SETTLING + work) / (_SETTLING + now - self.progress.begun), 0.1)
 
     def _is_measured(self, rule: str) -> bool:
-        return bool(self._measured[rule] or self.earlier.get(rule))
+        return bool(self._measured[rule] or self._known.get(rule))
 
     def _usual(self, rule: str) -> float | None:
-        """Mean of the rule, else of its stage, else the median of all jobs: a few long trainings would bias a mean."""
+        """Mean of the rule, else of its stage. Else, where no network runs, the shortest of all jobs; where one does,
+        the median, since a few long trainings would bias a mean."""
         if times := self._times(rule):
             return fmean(times)
-        rules = {*self._measured, *self.earlier}
+        rules = {*self._measured, *self._known}
         kin = [time for other in rules if stage_of_rule(other) == stage_of_rule(rule) for time in self._times(other)]
         if kin:
             return fmean(kin)
         everything = [time for other in rules for time in self._times(other)]
-        return median(everything) if everything else None
+        if not everything:
+            return None
+        return median(everything) if stage_of_rule(rule) in WITH_A_NETWORK else min(everything)
+
+    def lacks_a_network(self) -> bool:
+        """Whether jobs are to come that run a network and of whose rule nothing is known."""
+        return any(
+            self.progress.to_start(rule) and not self._is_measured(rule) and stage_of_rule(rule) in WITH_A_NETWORK
+            for rule in self.progress.planned
+        )
 
     def _usual_to_come(self, rule: str) -> float | None:
         """As `_usual`; but where this run repeats an earlier one, only of the jobs that it has not begun yet."""
-        before, begun = self.earlier.get(rule, {}), self._begun_files[rule]
+        before, begun = self._known.get(rule, {}), self._begun_files[rule]
         to_come = [time * self.pace for file, time in before.items() if file not in begun]
         if to_come and 2 * len(begun & before.keys()) >= len(begun):
             return fmean(to_come)
         return self._usual(rule)
 
     def _times(self, rule: str) -> list[float]:
-        before, begun = self.earlier.get(rule, {}), self._begun_files[rule]
+        before, begun = self._known.get(rule, {}), self._begun_files[rule]
         return self._measured[rule] + [time * self.pace for file, time in before.items() if file not in begun]

@@ -19,6 +19,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_interface_logger_plugins.settings import LogHandlerSettingsBase
 
 from lethe.watch.lines import LinesView
+from lethe.watch.model import CostModel
 from lethe.watch.state import Watch
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class LogHandler(LogHandlerBase):
         self._plain: ColorizingTextHandler = ColorizingTextHandler(told.nocolor, self._stream, formatter)
         self._is_plain = told.dryrun or bool(told.quiet) or self._settings.view == "plain"
         self._lanes = _FIRST_LANES
+        self._model: CostModel | None = None
         self._watch: Watch | None = None
         self._view: View | None = None
         self._writers: set[int] = set()
@@ -94,12 +96,14 @@ class LogHandler(LogHandlerBase):
 
     def _begins(self, record: logging.LogRecord) -> bool:
         event, told = getattr(record, "event", None), vars(record)
+        if event == LogEvent.WORKFLOW_STARTED:
+            self._model = CostModel([str(path) for path in told.get("configfiles") or ()])
         if event == LogEvent.RESOURCES_INFO:
             self._lanes = float(told.get("cores") or told.get("nodes") or self._lanes)
         if event != LogEvent.RUN_INFO:
             return False
         planned = {rule: count for rule, count in told["stats"].items() if rule != "total"}
-        self._watch = Watch(planned, min(self._lanes, float(sum(planned.values()))))
+        self._watch = Watch(planned, min(self._lanes, float(sum(planned.values()))), model=self._model)
         self._view = self._new_view(self._watch)
         self._view.begin()
         return True
@@ -169,6 +173,8 @@ class LogHandler(LogHandlerBase):
         view, self._view = self._view, None
         if view is not None:
             view.end()
+        if self._model is not None:
+            self._model.stop()
 
     def close(self) -> None:
         if self._view is not None and self._watch is not None:

@@ -11,25 +11,36 @@ from pathlib import Path
 from typing import Any
 
 from lethe.watch.failures import diagnose, end_of
-from lethe.watch.forecast import Estimate, Forecast, read_ledger
+from lethe.watch.forecast import Estimate, Forecast, Ledger, read_ledger
+from lethe.watch.model import CostModel
 from lethe.watch.progress import Job, Progress
 from lethe.watch.summary import Failure, summary_of
 
 _STATUS = re.compile(r"returned non-zero exit status (\d+)|died with <Signals\.\w+: (\d+)>")
 _MISSING = re.compile(r"Job (\d+)\s+completed successfully, but some output files are missing")
+PATIENCE = 120.0
+"""Seconds of a run before the model is asked: a short run is over before that pays."""
 
 
 class Watch:
-    """``planned``: jobs by rule; ``lanes``: jobs that may run at a time at first.
+    """``planned``: jobs by rule; ``lanes``: jobs that may run at a time at first; ``model``: who knows what jobs take
+    that have never run.
 
     Every method takes ``lock``; who reads several things that belong together holds it meanwhile, and draws nothing.
     """
 
-    def __init__(self, planned: Mapping[str, int], lanes: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        planned: Mapping[str, int],
+        lanes: float,
+        clock: Callable[[], float] = time.monotonic,
+        model: CostModel | None = None,
+    ) -> None:
         self.lock = threading.RLock()
         self.progress = Progress(planned, clock())
         self.forecast = Forecast(self.progress, lanes, {})
         self.failures: dict[int, Failure] = {}
+        self.model = model
         self._clock = clock
         self._ledger_is_read = False
         self._exceptions: list[str] = []
@@ -38,8 +49,15 @@ class Watch:
         return self._clock() - self.progress.begun
 
     def left(self) -> Estimate | None:
+        """As the forecast has it; and where that lacks too much for too long, the model is asked."""
         with self.lock:
+            if self.model is not None and self.elapsed() > PATIENCE and self.forecast.lacks_a_network():
+                self.model.ask(self._learn)
             return self.forecast.left(self._clock())
+
+    def _learn(self, ledger: Ledger) -> None:
+        with self.lock:
+            self.forecast.learn(ledger)
 
     def start(self, told: Mapping[str, Any]) -> None:
         """``told``: what Snakemake says of a job that starts."""
@@ -101,4 +119,4 @@ class Watch:
             return
         parts = Path(benchmark).parts
         self._ledger_is_read = True
-        self.forecast.earlier = read_ledger(Path(*parts[: parts.index("benchmarks") + 1]))
+        self.forecast.learn(read_ledger(Path(*parts[: parts.index("benchmarks") + 1])))
