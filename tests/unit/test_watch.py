@@ -7,6 +7,7 @@ import json
 import os
 import re
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -17,8 +18,9 @@ from lethe.stages import STAGES, TARGETS, stage_of_rule
 from lethe.watch.failures import SHOWN_LINES, diagnose, end_of
 from lethe.watch.forecast import Forecast, read_ledger
 from lethe.watch.lines import LinesView, line
+from lethe.watch.model import CostModel
 from lethe.watch.progress import Job, Progress
-from lethe.watch.state import Watch
+from lethe.watch.state import PATIENCE, Watch
 from lethe.watch.words import about, exactly
 
 sys.path.insert(0, "benchmarks")
@@ -231,3 +233,31 @@ def test_times_are_told_as_coarsely_as_they_are_known(seconds, words):
 
 def test_times_that_are_known_are_told_exactly():
     assert [exactly(seconds) for seconds in (9.9, 751, 3723)] == ["0:09", "12:31", "1:02:03"]
+
+
+class Answering(CostModel):
+    """A model that answers at once, from a process of its own."""
+
+    def __init__(self, program: str) -> None:
+        super().__init__([])
+        self._command = [sys.executable, "-c", program]
+
+
+@pytest.mark.parametrize(("program", "answers"), [('print(\'{"sample": {"b": 50.0}}\')', True), ("1 / 0", False)])
+def test_the_model_is_asked_when_much_is_unknown_for_long(program, answers):
+    clock = Clock()
+    model = Answering(program)
+    watch = Watch({"sample": 2}, 1, clock, model)
+    assert watch.left() is None
+    assert model.process is None
+    clock.now += PATIENCE + 1
+    watch.left()
+    process = model.process
+    watch.left()
+    assert model.process is process  # once
+    process.wait(20)
+    limit = time.monotonic() + 10
+    while answers and watch.left() is None and time.monotonic() < limit:
+        time.sleep(0.01)
+    assert (watch.left() is not None) == answers
+    model.stop()

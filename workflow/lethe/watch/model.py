@@ -18,18 +18,18 @@ class CostModel:
 
     def __init__(self, configfiles: Sequence[str]) -> None:
         self._command = [sys.executable, "-m", "lethe.costs.seconds", *configfiles]
-        self._process: subprocess.Popen[str] | None = None
+        self.process: subprocess.Popen[str] | None = None
 
     def ask(self, then: Callable[[Ledger], None]) -> None:
         """Returns at once; ``then`` is called from another thread, or never where there is no answer."""
-        if self._process is None:
+        if self.process is None:
             quiet = {"stdin": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "stdout": subprocess.PIPE}
-            self._process = subprocess.Popen(["nice", "-n", "19", *self._command], text=True, **quiet)
-            threading.Thread(target=self._wait, args=(self._process, then), name="lethe-costs", daemon=True).start()
+            self.process = subprocess.Popen(["nice", "-n", "19", *self._command], text=True, **quiet)
+            threading.Thread(target=self._wait, args=(self.process, then), name="lethe-costs", daemon=True).start()
 
     def stop(self) -> None:
-        if self._process is not None and self._process.poll() is None:
-            self._process.kill()
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
 
     @staticmethod
     def _wait(process: subprocess.Popen[str], then: Callable[[Ledger], None]) -> None:
