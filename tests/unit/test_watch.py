@@ -186,6 +186,13 @@ def test_every_end_of_a_job_has_its_remedy(log, status, said, problem, remedy):
     assert len(told.shown) <= SHOWN_LINES
 
 
+def test_a_schedulers_log_tells_what_the_jobs_own_cannot():
+    told = diagnose("step 4 of 60\n", None, "SLURM status is: 'FAILED'", "slurmstepd: error: Detected 1 oom_kill event")
+    assert told.problem == "step 4 of 60\nSLURM status is: 'FAILED'"
+    assert "mem_mb" in told.remedy
+    assert told.shown[-1] == "SLURM status is: 'FAILED'"
+
+
 def test_of_a_long_traceback_the_head_and_the_last_frames_are_shown():
     shown = diagnose(TRACEBACK + "ValueError: no\n", 1).shown
     assert shown[0].startswith("Traceback")

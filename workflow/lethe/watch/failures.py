@@ -66,15 +66,17 @@ def end_of(path: str | Path) -> str:
         return ""
 
 
-def diagnose(log: str, status: int | None, said: str = "") -> Diagnosis:
-    """``log``: its end; ``status``: exit status, where known; ``said``: what Snakemake or a scheduler says."""
+def diagnose(log: str, status: int | None, said: str = "", scheduler_log: str = "") -> Diagnosis:
+    """``log``: its end; ``status``: exit status, where known; ``said``: what Snakemake or a scheduler says;
+    ``scheduler_log``: the end of what else there is."""
     log = log.rstrip()
     if known := _LETHE_ERROR.search(log):
         problem, remedy = known["problem"].strip(), known["remedy"].strip()
         return Diagnosis(problem, remedy, [*problem.splitlines()])
-    shown = _shown(log)
-    problem = _error_line(log) or said.strip() or _of_status(status)
-    remedy = next((remedy for sign, remedy in _SIGNS if sign.search(log) or sign.search(said)), None)
+    shown = _shown(log) + said.strip().splitlines()
+    problem = "\n".join(filter(None, [_error_line(log), said.strip()])) or _of_status(status)
+    told = "\n".join([log, said, scheduler_log])
+    remedy = next((remedy for sign, remedy in _SIGNS if sign.search(told)), None)
     if remedy is None and status is not None:
         remedy = _STATUS.get(status) or (_CRASH if status in _CRASHES else None)
     if remedy is None:

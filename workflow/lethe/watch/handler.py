@@ -25,7 +25,7 @@ from lethe.watch.state import Watch
 if TYPE_CHECKING:
     from snakemake.logging import ColorizingTextHandler
 
-_CHATTER = ("Select jobs to execute", "Execute ", "DAG of jobs will be updated", "Trying to restart job")
+_CHATTER = ("Select jobs to execute", "Execute ", "DAG of jobs will be updated")
 _FIRST_LANES = 1.0
 
 

@@ -102,10 +102,10 @@ class Watch:
             if job is None:
                 return None
             self.forecast.fail(job, now)
-        ends = [text for log in logs or job.logs if (text := end_of(log).strip())]
-        # The first that has anything is the job's own; those after it are a scheduler's.
+        own, *others = [end_of(log).strip() for log in logs or job.logs] or [""]
+        # The first is the job's own; those after it are a scheduler's.
         job = replace(job, logs=logs or job.logs)
-        failure = Failure(job, now - job.started, diagnose(ends[0] if ends else "", status, said))
+        failure = Failure(job, now - job.started, diagnose(own, status, said, "\n".join(others)))
         self.failures[number] = failure
         return failure
 
