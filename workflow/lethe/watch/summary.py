@@ -9,6 +9,8 @@ from lethe.watch.failures import Diagnosis
 from lethe.watch.progress import Job, Progress
 from lethe.watch.words import counted, exactly
 
+_GOES_ON = "The same command goes on where this ended."
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -46,9 +48,10 @@ def summary_of(failures: Sequence[Failure], progress: Progress, seconds: float) 
     """What is said at the end of a run that has begun."""
     done, planned = progress.jobs_done, progress.jobs_planned
     if not failures:
-        ending = f"all {planned:,} jobs" if done >= planned else f"stopped: {done:,} of {counted(planned, 'job')}"
-        return f"{ending} done in {exactly(seconds)}"
+        if done < planned:
+            return f"stopped after {exactly(seconds)}: {done:,} of {counted(planned, 'job')} done. {_GOES_ON}"
+        return f"all {counted(planned, 'job')} done in {exactly(seconds)}"
     left = planned - done - len(failures)
     head = f"{counted(len(failures), 'job')} failed, {done:,} done, {left:,} not made, in {exactly(seconds)}:"
     told = [failure.in_full() for failure in failures]
-    return "\n\n".join([head, *told, "The same command goes on where this ended."])
+    return "\n\n".join([head, *told, _GOES_ON])
