@@ -152,15 +152,20 @@ def test_without_rich_there_are_lines(monkeypatch):
     assert "\x1b" not in text
 
 
-def test_the_drawing_has_stages_jobs_under_way_and_what_is_left():
+@pytest.mark.parametrize("width", [100, 60])
+def test_the_drawing_has_stages_jobs_under_way_and_what_is_left(width):
     stream = io.StringIO()
     watch = Watch({"sample": 4, "measure": 2}, 2)
     watch.start({"jobid": 1, "rule_name": "sample"})
     watch.finish(1)
-    watch.start({"jobid": 2, "rule_name": "sample", "rule_msg": "sample: digits 3 rgd"})
+    watch.start({"jobid": 2, "rule_name": "sample", "rule_msg": f"sample: digits 3 {'long ' * 8}name"})
     view = LiveView(stream, watch, colour=False)
-    view._console.width = 100
+    view._console.width = width
     view._console.print(view._drawing())
+    lines = stream.getvalue().splitlines()
+    assert all(len(one) <= width for one in lines)
     text = stream.getvalue()
-    for words in ("1 of 6 jobs", "sampling", "1/4  1 running", "sample: digits 3 rgd", "0/2", "left"):
+    for words in ("1 of 6 jobs", "sampling", "1/4  1 running", "sample: digits 3 long", "0/2", "left"):
         assert words in text
+    assert lines[-1].endswith("0:00 of about 0:00")
+    assert ("name" in lines[-1]) == (width == 100)

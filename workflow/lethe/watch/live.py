@@ -57,35 +57,42 @@ class LiveView:
         head = Text.assemble((f"{done:,} of {total:,} jobs", "bold"), f"   {exactly(elapsed)} so far")
         if done < total and not self._has_ended:
             head.append(f"   {left_in_words(left)}")
-        return Group("", head, _stages(counts), jobs)
+        return Group("", head, _stages(counts, 24 if self._console.width >= 80 else 8), jobs)
 
     def _jobs(self, running: list[Job], elapsed: float) -> Table:
         table = Table.grid(padding=(0, 2))
-        table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+        times = [(job, self._times(job, elapsed)) for job in running[:_JOBS_SHOWN]]
+        table.add_column(no_wrap=True)
         table.add_column(justify="right", no_wrap=True)
-        for job in running[:_JOBS_SHOWN]:
-            expected = self._watch.forecast.expected(job)
-            times = exactly(elapsed - (job.started - self._watch.progress.begun))
-            table.add_row(Text(job.title), times + (f" of about {exactly(expected)}" if expected else ""))
+        room = self._console.width - max((len(time) for _, time in times), default=0) - 2
+        for job, time in times:
+            title = Text(job.title)
+            title.truncate(max(room, 8), overflow="ellipsis")
+            table.add_row(title, time)
         if len(running) > _JOBS_SHOWN:
             table.add_row(f"and {len(running) - _JOBS_SHOWN} more", "")
         return table
 
+    def _times(self, job: Job, elapsed: float) -> str:
+        expected = self._watch.forecast.expected(job)
+        so_far = exactly(elapsed - (job.started - self._watch.progress.begun))
+        return so_far if expected is None else f"{so_far} of about {exactly(expected)}"
 
-def _stages(counts: list[StageCount]) -> Table:
+
+def _stages(counts: list[StageCount], width: int) -> Table:
+    """``width`` of the bars. On a narrow terminal it is the names that are cut."""
     table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True)
-    table.add_column(width=24)
-    table.add_column(justify="right", no_wrap=True)
-    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, overflow="ellipsis")
+    table.add_column(min_width=width, max_width=width)
+    table.add_column(justify="right", no_wrap=True, min_width=max(len(f"{one.done}/{one.total}") for one in counts))
+    table.add_column(no_wrap=True, min_width=max(len(_notes(one)) for one in counts))
     for count in counts:
         style = "green" if count.done == count.total else "cyan"
         bar = ProgressBar(total=count.total, completed=count.done, complete_style=style, finished_style=style)
-        notes = [
-            (f"{number} {word}", colour)
-            for number, word, colour in ((count.running, "running", "cyan"), (count.failed, "failed", "bold red"))
-            if number
-        ]
-        told = Text(", ").join(Text(*note) for note in notes)
-        table.add_row(STAGES[count.stage], bar, f"{count.done}/{count.total}", told)
+        table.add_row(STAGES[count.stage], bar, f"{count.done}/{count.total}", _notes(count))
     return table
+
+
+def _notes(count: StageCount) -> Text:
+    kinds = ((count.running, "running", "cyan"), (count.failed, "failed", "bold red"))
+    return Text(", ").join(Text(f"{number} {word}", style) for number, word, style in kinds if number)
