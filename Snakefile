@@ -54,6 +54,7 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/base.smk"
 include: "workflow/rules/sets.smk"
 include: "workflow/rules/unlearn.smk"
+include: "workflow/rules/imported.smk"
 include: "workflow/rules/sample.smk"
 include: "workflow/rules/judge.smk"
 include: "workflow/rules/measure.smk"
@@ -83,6 +84,11 @@ if plan.doco is not None:
 if plan.quirks is not None:
 
     include: "workflow/rules/artefacts_quirks.smk"
+
+
+if plan.metrics.tables():
+
+    include: "workflow/rules/metrics.smk"
 
 
 if plan.captions.tables():

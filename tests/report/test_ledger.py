@@ -13,6 +13,7 @@ from lethe.files import write_json
 from lethe.ledger import as_markdown
 from lethe.report.cost_section import cost as cost_of_preset
 from lethe.report.ledger import by_row, by_stage, stage_of
+from lethe.report.numbers import Numbers
 from lethe.report.shelf import Shelf
 
 
@@ -21,7 +22,7 @@ from lethe.report.shelf import Shelf
     [
         ("digits/3/rgd/seed0/unlearn.jsonl", "unlearn"),
         ("digits/3/rgd/seed0/sample0012.jsonl", "sample"),
-        ("digits/3/rgd/seed0/judge.jsonl", "judge"),
+        ("digits/3/rgd/seed0/judge0000.jsonl", "judge"),
         ("digits/3/rgd/seed0/card.jsonl", "measure"),
         ("digits/judge_train.jsonl", "judges"),
         ("digits/judged_test.jsonl", "judge"),
@@ -31,7 +32,7 @@ from lethe.report.shelf import Shelf
         ("shapes/stripes/sets/diversified/shard0000.jsonl", "sets"),
         ("shapes/stripes/embeddings.jsonl", "sets"),
         ("shapes/photographs.jsonl", "judge"),
-        ("shapes/stripes/rgd/seed0/captions.jsonl", "judge"),
+        ("shapes/stripes/rgd/seed0/captions.jsonl", "measure"),
         ("tables/captions.jsonl", "artefacts"),
         ("tables/table1.jsonl", "artefacts"),
         ("assets/cifar10.jsonl", "assets"),
@@ -80,7 +81,7 @@ def test_energy_is_added_up_over_the_unlearnings_that_have_it(tmp_path, monkeypa
     benchmark.write_text(json.dumps({"s": 4.0, "cpu_time": 3.0, "max_rss": 100.0}) + "\n")
     (cost,) = by_stage(plan)
     assert (cost.stage, cost.joules, cost.cpu_seconds) == ("unlearn", 2000.0, 3.0)
-    assert "2.00" in str(cost_of_preset(plan, Shelf()))
+    assert "2.00" in str(cost_of_preset(plan, Shelf(), Numbers()))
     assert as_markdown([cost]).splitlines()[-1] == "| all | 1 | 4 | 3 | 4 | 100 | 0 | 2.00 |"
 
 

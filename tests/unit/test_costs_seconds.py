@@ -34,7 +34,7 @@ def first(plan: Plan, study: str, stage: str) -> str:
         case "sample":
             return place.shards(cell)[0]
         case "judge":
-            return place.judged_file(cell)
+            return place.judged_files(cell)[0]
     return place.training_shards(cell.target, place.strategy_of(cell))[0]
 
 

@@ -18,7 +18,7 @@ from lethe.errors import LetheError
 from lethe.files import write_rows
 from lethe.plan import Plan
 from lethe.report.cost_section import kilojoules, megabytes
-from lethe.report.ledger import Cost, by_stage
+from lethe.report.ledger import Cost, by_stage, total
 from lethe.stages import STAGES
 
 COLUMNS = tuple(field.name for field in dataclasses.fields(Cost))
@@ -28,23 +28,9 @@ def as_markdown(costs: Sequence[Cost]) -> str:
     """One line a stage, and their sum; the memory of the sum is the largest."""
     heads = ["stage", "jobs", "seconds", "CPU s", "device s", "peak memory, MiB", "images", "energy, kJ"]
     lines = [[STAGES[cost.stage], *_cells(cost)] for cost in costs]
-    lines.append(["all", *_cells(_sum(costs))])
+    lines.append(["all", *_cells(total(costs))])
     rows = [heads, ["---", *["---:"] * (len(heads) - 1)], *lines]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
-
-
-def _sum(costs: Sequence[Cost]) -> Cost:
-    energies = [cost.joules for cost in costs if cost.joules is not None]
-    return Cost(
-        "all",
-        sum(cost.jobs for cost in costs),
-        sum(cost.seconds for cost in costs),
-        sum(cost.cpu_seconds for cost in costs),
-        sum(cost.device_seconds for cost in costs),
-        max((cost.peak_bytes for cost in costs if cost.peak_bytes is not None), default=None),
-        sum(cost.images or 0 for cost in costs),
-        sum(energies) if energies else None,
-    )
 
 
 def _cells(cost: Cost) -> list[str]:

@@ -30,11 +30,12 @@ _RULES = {
         *("given_base", "given_base_edm", "given_base_stable_diffusion_3"),
     ),
     "judges": ("judge_train", "alignment", "detector", "attributes"),
-    "sets": ("sets", "similarity", "prompts", "embeddings", "training_images", "encode"),
+    "sets": ("sets", "similarity", "prompts", "embeddings", "imported_embeddings", "training_images", "encode"),
     "unlearn": ("unlearn", "unlearn_stable_diffusion", "unlearn_stable_diffusion_3"),
     "sample": ("sample",),
-    "judge": ("judge_data", "judge_images", "judge_images_text", "real_images_text", "caption_distances"),
-    "measure": ("measure", "measure_text", "card"),
+    "judge": ("judge_data", "judge_images", "judge_images_text", "judge_captions", "real_images_text"),
+    "measure": ("measure", "measure_text", "caption_distances", "image_metrics", "card"),
+    "other": ("imported", "imported_stable_diffusion", "imported_stable_diffusion_3"),
 }
 _STAGES_OF_RULES = {rule: stage for stage, rules in _RULES.items() for rule in rules}
 

@@ -18,6 +18,7 @@ from lethe.settings.data import ClassData
 from lethe.settings.given_judges import InceptionJudge, ZeroShotJudge
 from lethe.settings.judge import JudgeSettings
 from lethe.settings.measures import MeasureSettings
+from lethe.settings.metrics import MetricNames
 from lethe.settings.sampling import SamplingSettings
 from lethe.settings.sets import SetsSettings, SimilaritySettings
 
@@ -55,6 +56,7 @@ class ClassStudy(Settings, StudyRows):
     unlearn: UnlearnSettings = Field(default_factory=UnlearnSettings, description="What all methods share.")
     sampling: SamplingSettings = Field(default_factory=SamplingSettings, description="The image sets.")
     measures: MeasureSettings = Field(default_factory=MeasureSettings, description="Minimum sizes and intervals.")
+    metrics: MetricNames = ()
     targets: Targets = Field(description="The classes to forget, each on its own.")
     seeds: Seeds = Field((0,), description="Training seeds: of D_r, batches and noise of the unlearning.")
     variants: dict[Name, Variant] = Field(description="The rows of the tables, by name, in their order.")
@@ -96,6 +98,8 @@ class ClassStudy(Settings, StudyRows):
                     f"variants.{name}: {self.row(name).method} trains the base again without the target, but "
                     f"base.given is a model that others have trained; leave the row out"
                 )
+            if self.row(name).given is not None and self.row(name).settings:
+                raise ValueError(f"variants.{name}.settings: they are for models of text; leave them out")
             for target in self.targets_of(name) if not given else ():
                 if getattr(self.method_settings(name, target), "augmentation", False):
                     raise ValueError(

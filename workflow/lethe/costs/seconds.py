@@ -38,7 +38,9 @@ def rule_and_benchmark(plan: Plan, work: Work) -> tuple[str, str]:
         case "sample":
             return "sample", str(done.parents[1] / f"sample{done.stem.removeprefix('shard')}.jsonl")
         case "judge":
-            return "judge_images" + "_text" * bool(suffix), str(done.with_name("judge.jsonl"))
+            return "judge_images" + "_text" * bool(suffix), str(
+                done.parents[1] / f"judge{done.stem.removeprefix('shard')}.jsonl"
+            )
     folder = Path(*done.parts[: done.parts.index("model")])
     if folder.name == "base":
         return f"base{suffix}", f"{folder}.jsonl"

@@ -4,7 +4,7 @@ The Snakefile asks here; nothing here imports torch. A cell is (study, target, v
 ``results/<preset>/<study>/<target>/<variant>/seed<seed>``. Models that serve every target stand under target ``any``.
 What depends on the kind of a study is in ``classes.py`` and ``text.py``, the tables and figures of each in
 ``artefacts_classes.py``, ``artefacts_text.py``, ``artefacts_doco.py`` and, of both, ``artefacts_laboratory.py`` and
-``artefacts_quirks.py``; what is made only when it is asked for in ``captions.py``.
+``artefacts_quirks.py``; image metrics in ``metrics.py``, what is made only when it is asked for in ``captions.py``.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from lethe.plan.artefacts_quirks import QuirksPlan
 from lethe.plan.artefacts_text import TextArtefactPlan
 from lethe.plan.captions import CaptionPlan
 from lethe.plan.classes import ClassPlan
+from lethe.plan.metrics import MetricPlan
 from lethe.plan.study import ANY, Cell, Job, StudyPlan
 from lethe.plan.text import TextPlan
 
@@ -47,6 +48,9 @@ class Plan:
         self.doco = DoCoArtefactPlan(self.studies[shown.doco.study], shown.doco) if shown.doco else None
         self.quirks = QuirksPlan(self.studies, shown.quirks, shown.text) if shown.quirks else None
         self.captions = CaptionPlan(self.studies)
+        self.metrics = MetricPlan(self.studies)
+        for study in self.studies.values():
+            study.check_imports()
 
     def of(self, place: Any) -> StudyPlan:
         """The plan of the study that a cell, or a rule's wildcards, name."""
@@ -77,7 +81,7 @@ class Plan:
         return _any_of(name for name in chosen if base in (None, made[name]))
 
     def variants_made_by(self, stage: str) -> str:
-        """A regular expression of the variants whose models the stage ``base`` or ``unlearn`` makes."""
+        """A regular expression of the variants whose models the stage ``base``, ``unlearn`` or ``import`` makes."""
         return _any_of(re.escape(name) for plan in self.studies.values() for name in plan.variants_made_by(stage))
 
     @property
@@ -98,8 +102,8 @@ class Plan:
         return [f"{self.root}/figures/{name}.{kind}" for name in self._names("figures") for kind in ("pdf", "png")]
 
     def cards(self) -> list[str]:
-        """The cards of all unlearned models."""
-        return [f"{plan.model_folder(cell)}/README.md" for plan in self.studies.values() for cell in plan.unlearned]
+        """The cards of all unlearned models, those of others too."""
+        return [f"{plan.model_folder(cell)}/README.md" for plan in self.studies.values() for cell in plan.with_cards]
 
     def artefacts(self) -> list[str]:
         return self.tables() + self.figures() + self.cards()
@@ -107,14 +111,15 @@ class Plan:
     def _names(self, what: str) -> list[str]:
         return [
             name
-            for plan in (self.classes, self.text, self.laboratory, self.doco, self.quirks)
+            for plan in (self.classes, self.text, self.laboratory, self.doco, self.quirks, self.metrics)
             if plan is not None
             for name in getattr(plan, what)()
         ]
 
     def expected(self) -> dict[str, str]:
         """Every result of the plan that carries a fingerprint, with the one it should carry."""
-        return {path: mark for plan in self.studies.values() for path, mark in plan.expected().items()}
+        studies = {path: mark for plan in self.studies.values() for path, mark in plan.expected().items()}
+        return studies | self.metrics.expected()
 
     def assets(self) -> list[Place]:
         """What the preset needs that Lethe does not ship, downloads and paths of the user's own."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -13,13 +14,22 @@ from lethe.assets import Place, place_of
 from lethe.code import code_hash, modules_behind
 from lethe.config import Config
 from lethe.fingerprint import fingerprint
+from lethe.image_plan import shard_count
+from lethe.imported.forms import files_of, form_of
 from lethe.methods.method import Control
-from lethe.model_files import model_files, weights_of
+from lethe.model_files import Family, model_files, weights_of
 from lethe.models import DENOISERS
 from lethe.settings.common import Settings
 from lethe.settings.options import as_options
 
 ANY = "any"
+IMPORTERS: dict[Family, str] = {
+    "edm": "lethe.imported.edm",
+    "stable_diffusion": "lethe.imported.stable_diffusion",
+    "stable_diffusion_3": "lethe.imported.stable_diffusion3",
+}
+"""The module that lays a model of others over the base, for each family."""
+_SHARD_SIZE = re.compile(r" ?--(sampling-)?shard-images=\d+")
 
 
 class Cell(NamedTuple):
@@ -41,11 +51,16 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True)
 class Job:
-    """What a rule hands to its command: the options in full, and the modules the result depends on."""
+    """What a rule hands to its command: the options in full, and the modules the result depends on.
+
+    ``mark`` stands for the result in the fingerprints of what is made from it. It is the fingerprint, but for the size
+    of shards: what is measured on an image set does not depend on it.
+    """
 
     options: str
     fingerprint: str
     code: tuple[Path, ...]
+    mark: str
 
     def __str__(self) -> str:
         return f"{self.options} --fingerprint {self.fingerprint}"
@@ -71,8 +86,7 @@ class StudyPlan:
                         yield Cell(self.name, target, variant, seed)
 
     def seeds_of(self, variant: str) -> list[str]:
-        method = self.study.method(variant)
-        seeds = self.study.seeds if not isinstance(method, Control) or method.seeded else self.study.seeds[:1]
+        seeds = self.study.seeds if self.study.has_seeds(variant) else self.study.seeds[:1]
         return [str(seed) for seed in seeds]
 
     def model_of(self, cell: Cell) -> Cell:
@@ -89,12 +103,25 @@ class StudyPlan:
         made = self.variants_made_by("unlearn")
         return [cell for cell in self.cells(made) if self.model_of(cell) == cell]
 
+    @property
+    def imported(self) -> list[Cell]:
+        """The cells whose models others have unlearned."""
+        return list(self.cells(self.variants_made_by("import")))
+
+    @property
+    def with_cards(self) -> list[Cell]:
+        """The cells with a model of their own that has forgotten something, here or elsewhere."""
+        return [*self.unlearned, *self.imported]
+
+    def is_imported(self, cell: Cell) -> bool:
+        return self.study.row(cell.variant).given is not None
+
     def images_of(self, cell: Cell) -> Cell:
         """The cell whose images a cell is about."""
         raise NotImplementedError
 
     def variants_made_by(self, stage: str) -> list[str]:
-        """The variants whose models the stage ``base`` or ``unlearn`` makes."""
+        """The variants whose models the stage ``base``, ``unlearn`` or ``import`` makes."""
         methods = {name: self.study.method(name) for name in self.study.rows if self.study.row_of_model(name) == name}
         made_by = {name: m.made_by if isinstance(m, Control) else "unlearn" for name, m in methods.items()}
         return [name for name, maker in made_by.items() if maker == stage]
@@ -143,8 +170,11 @@ class StudyPlan:
         if not self.given_base:
             return f"--source {self.config.studies[self.data_study].data.source}"
         place = self.given_base[0]
-        what = f"{place.asset.title} ({place.asset.licence})" if place.asset else f"{place.name}, given by the user"
-        return f"--licence={shlex.quote(what)}"
+        if place.asset is None:
+            return f"--licence={shlex.quote(f'{place.name}, given by the user')}"
+        said = {"licence": f"{place.asset.title} ({place.asset.licence})", "terms": place.asset.licence}
+        said |= {"base-model": place.asset.hub_name} if place.asset.hub_name else {}
+        return " ".join(f"--{name}={shlex.quote(words)}" for name, words in said.items())
 
     @property
     def base_files(self) -> list[str]:
@@ -155,10 +185,20 @@ class StudyPlan:
 
     def shards(self, cell: Cell) -> list[str]:
         """The files of the image set that a cell is about."""
-        folder = self.folder(self.images_of(cell))
-        return [f"{folder}/images/shard{number:04d}.safetensors" for number in range(self.shard_count(cell))]
+        return self.files_by_shard(cell, "images")
 
-    def shard_count(self, cell: Cell) -> int:
+    def judged_files(self, cell: Cell) -> list[str]:
+        """What the judges have seen in the images that a cell is about, shard by shard."""
+        return self.files_by_shard(cell, "judged")
+
+    def files_by_shard(self, cell: Cell, name: str) -> list[str]:
+        """Files of the image set that a cell is about, one for each of its shards."""
+        folder = self.folder(self.images_of(cell))
+        count = shard_count(self.image_count(cell), self.study.sampling.shard_images)
+        return [f"{folder}/{name}/shard{number:04d}.safetensors" for number in range(count)]
+
+    def image_count(self, cell: Cell) -> int:
+        """How many images the set has that a cell is about."""
         raise NotImplementedError
 
     def sets_files(self, cell: Cell) -> list[str]:
@@ -172,10 +212,6 @@ class StudyPlan:
     def prompts_files(self, cell: Cell) -> list[str]:
         """The prompts that a cell is about, where its study has prompts."""
         return []
-
-    def judged_file(self, cell: Cell) -> str:
-        """What the judges have seen in the images that a cell is about."""
-        return f"{self.folder(self.images_of(cell))}/judged.safetensors"
 
     def records(self, variants: Iterable[str] | None = None, targets: Iterable[str] | None = None) -> list[str]:
         return [f"{self.folder(cell)}/records.csv" for cell in self.cells(variants, targets)]
@@ -225,7 +261,35 @@ class StudyPlan:
         method = self.study.method(model.variant)
         if isinstance(method, Control) and method.made_by in ("nothing", "base"):
             return self.base(None if method.made_by == "nothing" else model.target)
-        return self.unlearn(model)
+        return self.imported_model(model) if self.is_imported(model) else self.unlearn(model)
+
+    def import_place(self, cell: Cell) -> Place:
+        """Where the model of an imported row lies."""
+        return self.given(self.study.row(cell.variant).given.format(target=cell.target, seed=cell.seed))
+
+    def import_files(self, cell: Cell) -> tuple[str, ...]:
+        """The user's own files that an imported model is read from."""
+        place = self.import_place(cell)
+        return files_of(Path(place.path)) if place.asset is None else ()
+
+    def import_assets(self, cell: Cell) -> tuple[str, ...]:
+        place = self.import_place(cell)
+        return () if place.asset is None else place.inputs
+
+    def check_imports(self) -> None:
+        """LetheError for a file of the user's own that is not there, or is no model of this study's family."""
+        for cell in self.imported:
+            place = self.import_place(cell)
+            if place.asset is None:
+                form_of(Path(place.path), self.family)
+
+    @functools.cache  # noqa: B019
+    def imported_model(self, cell: Cell) -> Job:
+        place = self.import_place(cell)
+        options = f"--source={shlex.quote(place.path)} --name={shlex.quote(place.name)} --seed {cell.seed}"
+        settings = as_options(self.study.method_settings(cell.variant, cell.target)) if self.kind == "text" else ""
+        modules = [IMPORTERS[self.family], "lethe.imported.__main__"]
+        return self.job("import", modules, f"{options} {settings}".strip(), self.base(), place)
 
     def identity(self, cell: Cell) -> str:
         """The options that tell a record what it is of."""
@@ -252,11 +316,29 @@ class StudyPlan:
             self.places[name] = place_of(name, self.config.assets)
         return self.places[name]
 
-    def job(self, stage: str, modules: list[str], options: str, *inputs: Job | Place) -> Job:
-        """``inputs`` are the jobs whose results, and the downloads, that this one reads."""
-        marks = (each.mark if isinstance(each, Place) else each.fingerprint for each in inputs)
-        made_from = fingerprint(stage, options, code_hash(*modules), *marks)
-        return Job(options, made_from, modules_behind(*modules))
+    def job(
+        self,
+        stage: str,
+        modules: list[str],
+        options: str,
+        *inputs: Job | Place,
+        merges: bool = False,
+        cuts_batches: bool = False,
+    ) -> Job:
+        """``inputs`` are the jobs whose results, and the downloads, that this one reads. A job that ``merges`` reads
+        all shards of an image set; one whose shards end within a network's batch (``cuts_batches``) may by that move
+        a pixel by a grey level."""
+        code = code_hash(*modules)
+        marks = [each.mark for each in inputs]
+        mark = fingerprint(stage, _SHARD_SIZE.sub("", options), code, *marks)
+        of_inputs = [each.mark if isinstance(each, Place) else each.fingerprint for each in inputs]
+        own = mark if merges else fingerprint(stage, options, code, *of_inputs)
+        return Job(options, own, modules_behind(*modules), own if cuts_batches else mark)
+
+    def cuts_batches(self, images: int) -> bool:
+        """Whether the shards of a set of so many images end within a batch of the sampler."""
+        sampling = self.study.sampling
+        return images > sampling.shard_images and sampling.shard_images % sampling.kernel_batch > 0
 
     def _module(self, stage: str) -> list[str]:
         return [f"lethe.{stage}.{'classes' if self.kind == 'class' else 'text'}", f"lethe.{stage}.__main__"]

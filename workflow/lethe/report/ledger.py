@@ -16,6 +16,7 @@ from lethe.errors import LetheError
 from lethe.files import read_json
 from lethe.plan import Plan
 from lethe.report.shelf import Shelf
+from lethe.report.words import row_titles
 from lethe.stages import STAGES, WITH_A_NETWORK
 
 _NAMES = {
@@ -26,14 +27,14 @@ _NAMES = {
     "prompts": "sets",
     "embeddings": "sets",
     "unlearn": "unlearn",
-    "judge": "judge",
-    # Inception looks at images, of a data set and of a cell.
+    # Inception looks at a data set's images.
     "photographs": "judge",
-    "captions": "judge",
     "measure": "measure",
+    "captions": "measure",
+    "metrics": "measure",
     "card": "measure",
 }
-_STARTS = {"judge_": "judges", "judged": "judge", "sample": "sample", "base": "base"}
+_STARTS = {"judge_": "judges", "judge": "judge", "sample": "sample", "base": "base"}
 # Of the sets stage, the jobs that run a network: embeddings, training images, their codes.
 _SETS_ON_DEVICE = ("embeddings", "shard", "diversified", "uniform", "anchored")
 _MEGABYTE = 2**20
@@ -92,10 +93,25 @@ def by_stage(plan: Plan) -> list[Cost]:
     return [cost for cost in costs.values() if cost.jobs]
 
 
+def total(costs: Iterable[Cost]) -> Cost:
+    """Of all stages."""
+    whole = Cost("all", images=0)
+    for cost in costs:
+        whole.jobs += cost.jobs
+        whole.seconds += cost.seconds
+        whole.cpu_seconds += cost.cpu_seconds
+        whole.device_seconds += cost.device_seconds
+        whole.images = (whole.images or 0) + (cost.images or 0)
+        if cost.peak_bytes is not None:
+            whole.peak_bytes = max(whole.peak_bytes or 0.0, cost.peak_bytes)
+        if cost.joules is not None:
+            whole.joules = (whole.joules or 0.0) + cost.joules
+    return whole
+
+
 def _joules(plan: Plan) -> float | None:
     """Of all unlearnings that have their energy in cost.json."""
-    unlearned = (cell for study in plan.studies.values() for cell in study.unlearned)
-    paths = {f"{plan.studies[cell.study].folder(cell)}/cost.json" for cell in unlearned}
+    paths = {f"{study.folder(cell)}/cost.json" for study in plan.studies.values() for cell in study.unlearned}
     costs = [read_json(path) for path in sorted(paths) if Path(path).is_file()]
     found = [cost["energy_joules"] for cost in costs if "energy_joules" in cost]
     return sum(found) if found else None
@@ -157,9 +173,8 @@ def by_row(plan: Plan, shelf: Shelf) -> list[RowCost]:
     """All rows that were unlearned but those of sweeps."""
     rows = []
     for study in plan.studies.values():
-        for variant in study.variants_made_by("unlearn"):
-            if variant not in study.study.variants:
-                continue
+        variants = [name for name in study.variants_made_by("unlearn") if name in study.study.variants]
+        for variant, title in row_titles(study, variants).items():
             cells = [cell for cell in study.cells([variant]) if study.model_of(cell) == cell]
             paths = shelf.those_there(f"{study.folder(cell)}/cost.json" for cell in cells)
             costs = [read_json(path) for path in paths]
@@ -169,6 +184,5 @@ def by_row(plan: Plan, shelf: Shelf) -> list[RowCost]:
                 method = study.study.row(variant).method
                 energies = [cost["energy_joules"] for cost in costs if "energy_joules" in cost]
                 joules = sum(energies) / len(energies) if energies else None
-                title = study.study.title(variant)
                 rows.append(RowCost(study.name, title, method, len(costs), *means, devices, joules))
     return rows

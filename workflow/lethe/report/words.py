@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import yaml
 
+from lethe.metrics import metric_named, metric_names
 from lethe.plan.study import StudyPlan
 from lethe.prompts import LISTED, NEIGHBOUR
 
@@ -48,6 +50,8 @@ def figure_shows(name: str) -> str:
 
 
 def metric_means(metric: str) -> str:
+    if metric in metric_names():
+        return metric_named(metric).means
     known = _words().metrics
     released = "_as_released"
     if metric.endswith(released):
@@ -62,6 +66,15 @@ def prompts_title(name: str) -> str:
     if name.startswith(LISTED):
         return f"list: {name.removeprefix(LISTED).replace('_', ' ')}"
     return _words().prompts.get(name, name)
+
+
+def row_titles(study: StudyPlan, variants: Iterable[str]) -> dict[str, str]:
+    """Titles of rows; one that a row before bears already has its row's name beside it."""
+    titles: dict[str, str] = {}
+    for variant in variants:
+        title = study.study.title(variant)
+        titles[variant] = f"{title} ({variant})" if title in titles.values() else title
+    return titles
 
 
 def target_title(study: StudyPlan, target: str) -> str:
