@@ -60,7 +60,7 @@ def test_a_given_base_is_read_from_its_asset_and_trained_on_nothing(catalogue):
     assert plan.studies_of_family("stable_diffusion", "trained") == "(?!)"
     assert plan.studies_of_family("stable_diffusion_3", "trained") == "shapes3"
     assert plan.studies_of_family("stable_diffusion") == "shapes"
-    assert shapes.origin == "--licence='Stable Diffusion 1.4 (for tests)'"
+    assert shapes.origin == "--licence='Stable Diffusion 1.4 (for tests)' --terms='for tests'"
     assert not any("base/stable_diffusion" in str(path) for path in job.code)
 
 

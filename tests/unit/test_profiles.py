@@ -15,14 +15,20 @@ ONLY_LOCAL = {"printshellcmds"}
 
 def rules() -> dict[str, str]:
     """The text of every rule by name; that of `use rule a as b` has a's before it."""
-    found: dict[str, str] = {}
+    plain: dict[str, str] = {}
+    derived: dict[str, tuple[str, str]] = {}
     for path in sorted(Path("workflow/rules").glob("*.smk")):
         for block in re.split(r"\n(?=(?:use )?rule )", path.read_text(encoding="utf-8"))[1:]:
-            if plain := re.match(r"rule (\w+):", block):
-                found[plain[1]] = block
-            elif derived := re.match(r"use rule (\w+) as (\w+) with:", block):
-                found[derived[2]] = found[derived[1]] + block
-    return found
+            if own := re.match(r"rule (\w+):", block):
+                plain[own[1]] = block
+            elif use := re.match(r"use rule (\w+) as (\w+) with:", block):
+                derived[use[2]] = use[1], block
+
+    def text_of(name: str) -> str:
+        origin, block = derived.get(name, ("", plain.get(name)))
+        return text_of(origin) + block if origin else block
+
+    return {name: text_of(name) for name in (*plain, *derived)}
 
 
 def profile(text: str | None = None) -> dict:
