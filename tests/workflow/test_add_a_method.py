@@ -24,8 +24,8 @@ def test_documented_example(made):
     cells = [f"{target} cagrad, seed 0" for target in targets]
     assert made.planned() == sorted(
         [
-            *(f"{job}: {cell}" for job in ("judge", "measure", "card") for cell in cells),
-            *(f"sample: {cell}, shard 0000" for cell in cells),
+            *(f"{job}: {cell}" for job in ("measure", "card") for cell in cells),
+            *(f"{job}: {cell}, shard 0000" for job in ("sample", "judge") for cell in cells),
             *(f"unlearn: cagrad forgets {target}, seed 0" for target in targets),
             "table1: results/smoke/tables/table1.md",
             "table: results/smoke/tables/table2.md",
