@@ -4,13 +4,16 @@ PRESET = miniature
 CORES = all
 PROFILE =
 TARGET =
+OUTPUT =
+A =
+B =
 ARGS =
 PYTEST =
 PYTHON ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help reproduce report provenance assets plan test test-cluster lint clean-venv known-preset elsewhere
+.PHONY: help reproduce report provenance assets plan export compare test test-cluster lint clean-venv known-preset elsewhere
 
 PROFILES = $(notdir $(patsubst %/profile.yaml,%,$(wildcard profiles/*/profile.yaml)))
 PRESETS = $(strip miniature $(patsubst workflow/presets/%.yaml,%,$(wildcard workflow/presets/*.yaml)))
@@ -36,7 +39,8 @@ help: ## list the commands
 	@echo "  PRESET=miniature   one of: $(PRESETS); or a file of yours: PRESET=mine.yaml"
 	@echo "  CORES=all          how many processor cores Snakemake may use"
 	@echo "  PROFILE=           a folder of profiles/: PROFILE=slurm runs the jobs on a SLURM cluster"
-	@echo "  TARGET=            make this target or file of the workflow only"
+	@echo "  TARGET=            make this target or file of the workflow only; for export, the model"
+	@echo "  OUTPUT=            what export and compare write"
 	@echo "  ARGS=              more options for Snakemake: ARGS=-n shows the plan and makes nothing"
 	@echo "  PYTEST=            options for pytest: PYTEST='-k gradients'"
 	@echo "  PYTHON=            the Python (3.11 or newer) to make .venv from"
@@ -58,6 +62,12 @@ assets: known-preset .venv/.stamp ## fetch what a preset needs that Lethe does n
 
 plan: known-preset .venv/.stamp ## what a preset will take: downloads, jobs, GPU hours, memory, disk; ARGS='--card h100'
 	@$(IN_VENV) python -m lethe.costs --preset $(PRESET) $(ARGS)
+
+export: known-preset .venv/.stamp ## pack an unlearned model (TARGET=results/.../seed0) with card and records, to give away
+	@$(IN_VENV) python -m lethe.export --preset $(PRESET) --model '$(TARGET)' $(if $(OUTPUT),--output '$(OUTPUT)') $(ARGS)
+
+compare: .venv/.stamp ## two runs' records: make compare A=results/one B=results/two; fails where B is worse
+	@$(IN_VENV) python -m lethe.compare $(if $(A),'$(A)') $(if $(B),'$(B)') $(if $(OUTPUT),--output '$(OUTPUT)') $(ARGS)
 
 # Quick tests side by side; then those that run Snakemake, which takes both cores itself.
 test: .venv/.stamp ## set up, then run the tests

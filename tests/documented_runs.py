@@ -49,6 +49,10 @@ RUN_BY: dict[str, tuple[str, ...]] = {
         "tests/workflow/test_add_a_method.py::test_documented_example",
         '"tests/conformance"',
     ),
+    "make test PYTEST=tests/unit/test_metrics.py": (
+        "tests/workflow/test_add_a_metric.py::test_documented_example",
+        '"tests/unit/test_metrics.py"',
+    ),
     "make reproduce PROFILE=slurm PRESET=NAME": (
         "tests/cluster/test_slurm.py::test_the_tables_are_those_of_a_run_without_slurm_byte_for_byte",
         '"--workflow-profile", "profiles/slurm", "--configfile"',

@@ -14,8 +14,11 @@ from lethe.unlearn import __main__ as unlearn
 
 KINDS = {"class": "classes", "text": "text"}
 OF_KINDS = ["data", "sets", "sample", "judge", "measure"]
-# A text study's captions are compared with photographs by commands of their own.
-CHOICES = dict.fromkeys(OF_KINDS, KINDS) | dict.fromkeys(("judge", "measure"), KINDS | {"captions": "captions"})
+# A text study's captions are compared with photographs, and image metrics measured, by commands of their own.
+CHOICES = dict.fromkeys(OF_KINDS, KINDS) | {
+    "judge": KINDS | {name: name for name in ("captions", "photographs")},
+    "measure": KINDS | {name: name for name in ("captions", "metrics")},
+}
 FAMILIES = {
     "edm": "classes",
     "given_edm": "given_edm",
@@ -27,9 +30,12 @@ FAMILIES = {
 MODULES = [
     *(f"lethe.{stage}.{module}" for stage, kinds in CHOICES.items() for module in kinds.values()),
     *(f"lethe.base.{module}" for module in FAMILIES.values()),
+    *(f"lethe.imported.{module}" for module in ("edm", "stable_diffusion", "stable_diffusion3")),
     "lethe.prompts",
     "lethe.unlearn.__main__",
     "lethe.card",
+    "lethe.export.__main__",
+    "lethe.compare.__main__",
     "lethe.artefacts.__main__",
 ]
 

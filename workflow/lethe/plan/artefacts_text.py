@@ -23,7 +23,8 @@ class TextArtefactPlan:
 
     def tables(self) -> list[str]:
         flow = [] if self.shown.table7 is None else ["table7"]
-        return [*self.alignment_tables, *self.example_tables, *flow, "cost"]
+        cost = ["cost"] if self.plan.unlearned else []
+        return [*self.alignment_tables, *self.example_tables, *flow, *cost]
 
     def figures(self) -> list[str]:
         optional = {
