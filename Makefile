@@ -21,7 +21,7 @@ PRESETS = $(strip miniature $(patsubst workflow/presets/%.yaml,%,$(wildcard work
 CONFIGFILE = $(or $(filter %.yaml,$(PRESET)),$(if $(filter miniature,$(PRESET)),config.yaml,workflow/presets/$(PRESET).yaml))
 CONFIG = $(if $(filter-out miniature,$(PRESET)),--configfile $(CONFIGFILE))
 # Results lie under the name that the preset gives itself.
-RESULTS = results/$(if $(filter %.yaml,$(PRESET)),$(shell sed -n 's/^preset: *//p' $(PRESET)),$(PRESET))
+RESULTS = results/$(shell sed -n 's/^preset: *//p' $(CONFIGFILE))
 
 IN_VENV = PATH="$(CURDIR)/.venv/bin:$$PATH"
 # A target goes first: --configfile would take it for a second config file.

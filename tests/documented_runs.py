@@ -66,6 +66,11 @@ RUN_BY: dict[str, tuple[str, ...]] = {
         '"reproduce"',
         '"PROFILE=slurm"',
     ),
+    # All of it takes a minute.
+    "python -m lethe.memory --output docs/memory.md": (
+        "tests/unit/test_memory.py::test_the_document_is_in_step",
+        'memory._rows("sd14", "rgd")',
+    ),
 }
 
 
