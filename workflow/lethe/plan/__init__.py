@@ -38,7 +38,7 @@ class Plan:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.root = f"results/{config.preset}"
+        self.root = config.results
         self.studies = {name: _PLANS[study.kind](config, name) for name, study in config.studies.items()}
         shown = config.artefacts
         self.classes = ClassArtefactPlan(self.studies[shown.classes.study], shown.classes) if shown.classes else None
@@ -102,7 +102,12 @@ class Plan:
         return [f"{plan.model_folder(cell)}/README.md" for plan in self.studies.values() for cell in plan.unlearned]
 
     def artefacts(self) -> list[str]:
-        return self.tables() + self.figures() + self.cards()
+        """Everything a run is for; published records have no models, and so no cards."""
+        return self.tables() + self.figures() + ([] if self.config.from_published else self.cards())
+
+    def names(self) -> list[str]:
+        """The names of all tables and figures, which are those of their rules."""
+        return list(dict.fromkeys(self._names("tables") + self._names("figures")))
 
     def _names(self, what: str) -> list[str]:
         return [
