@@ -76,7 +76,9 @@ def _manifest_of(path: Path, archive: zipfile.ZipFile) -> Manifest:
         raise LetheError(f"{path}: it has two files of one name", _ANOTHER)
     if MANIFEST not in entries:
         raise LetheError(f"{path}: it has no {MANIFEST}, so it is no archive of published records", _ANOTHER)
-    _check_entry(path, entries[MANIFEST], _MANIFEST_BYTES)
+    _check_entry(path, entries[MANIFEST])
+    if entries[MANIFEST].file_size > _MANIFEST_BYTES:
+        raise LetheError(f"{path}: its {MANIFEST} has more than {_MANIFEST_BYTES:,} bytes", _ANOTHER)
     try:
         manifest = Manifest.model_validate_json(_read(archive, MANIFEST, entries[MANIFEST].file_size))
     except ValidationError as error:
@@ -89,20 +91,18 @@ def _manifest_of(path: Path, archive: zipfile.ZipFile) -> Manifest:
     if strange := [name for name in manifest.files if name.split("/")[0] not in studies]:
         raise LetheError(f"{path}: {strange[0]!r} is of no study of its configuration", _ANOTHER)
     for name, file in manifest.files.items():
-        _check_entry(path, entries[name], file.bytes)
+        _check_entry(path, entries[name])
         if entries[name].file_size != file.bytes:
             raise LetheError(f"{path}: {name} has {entries[name].file_size:,} bytes, not {file.bytes:,}", _ANOTHER)
     return manifest
 
 
-def _check_entry(path: Path, entry: zipfile.ZipInfo, most: int) -> None:
+def _check_entry(path: Path, entry: zipfile.ZipInfo) -> None:
     kind = stat.S_IFMT(entry.external_attr >> 16)
     if entry.is_dir() or kind not in (0, stat.S_IFREG):
         raise LetheError(f"{path}: {entry.filename!r} is a link or a folder, not a file", _ANOTHER)
     if entry.flag_bits & 1 or entry.compress_type not in _METHODS:
         raise LetheError(f"{path}: {entry.filename!r} is encrypted, or compressed in a way not taken", _ANOTHER)
-    if entry.file_size > most:
-        raise LetheError(f"{path}: {entry.filename!r} has {entry.file_size:,} bytes, more than {most:,}", _ANOTHER)
 
 
 def _read(archive: zipfile.ZipFile, name: str, size: int) -> bytes:

@@ -32,7 +32,7 @@ def computed(config: Config, but_defaults: bool = False) -> dict[str, Any]:
 def _computed(study: Study, but_defaults: bool) -> dict[str, Any]:
     values = _dumped(study, but_defaults)
     for name, row in values["variants"].items():
-        own = {str(target): study.method_settings(name, str(target)) for target in study.targets_of(name)}
+        own = {str(target): study.method_settings(name, str(target)) for target in study.variants[name].settings_for}
         row["settings"] = _dumped(study.method_settings(name), but_defaults)
         row["settings_for"] = {target: _dumped(settings, but_defaults) for target, settings in own.items()}
     return values
@@ -51,7 +51,7 @@ def differences(config: Config, published: Mapping[str, Any]) -> list[str]:
     chosen = dict(_leaves(computed(config, but_defaults=True))).keys()
     differ = [key for key in here if (here[key] != there[key] if key in there else key in chosen)]
     differ += [key for key in there if key not in here]
-    return [f"{'.'.join(key)}: {_told(here, key)} here, {_told(there, key)} published" for key in _first_told(differ)]
+    return [f"{'.'.join(key)}: {_told(here, key)} here, {_told(there, key)} published" for key in differ]
 
 
 def _leaves(values: Mapping[str, Any], above: Key = ()) -> Iterator[tuple[Key, Any]]:
@@ -61,16 +61,6 @@ def _leaves(values: Mapping[str, Any], above: Key = ()) -> Iterator[tuple[Key, A
             yield from _leaves(value, key)
         elif not (len(key) == 5 and (key[2], key[4]) in _SHOWN_ONLY):
             yield key, value
-
-
-def _first_told(keys: list[Key]) -> list[Key]:
-    """Without what only repeats a setting for a target that differs for all of them."""
-    known = set(keys)
-    return [
-        key
-        for key in keys
-        if not (len(key) == 7 and key[4] == "settings_for" and (*key[:4], "settings", key[6]) in known)
-    ]
 
 
 def _told(values: Mapping[Key, Any], key: Key) -> str:
