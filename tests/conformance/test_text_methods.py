@@ -269,6 +269,7 @@ def test_without_images_the_concept_goes_where_the_base_says_it_is_not(name, stu
     """Along e(concept) - e(nothing) of the base, what has become of e(concept) lies behind where it was."""
     batch = batch_of(base, sets_of(study, name), OF_TEXT[name], "forget", 0)
     noisy = torch.randn((4, *base.latent_shape), generator=batch.generator)
+    unlearned = model_of(name)  # outside of no_grad: the first test to ask for it trains it
     asked = ((base, batch.empty.expand_as(batch.conditions)), (base, batch.conditions))
     with torch.no_grad():
         corrupted = Corrupted(truth=noisy, noisy=noisy, level=torch.full((4,), 600), weight=1.0)
