@@ -334,6 +334,12 @@ def test_tables_of_published_records_never_mix_with_those_of_a_run():
         changed(lambda _: None, preset="miniature-published")
 
 
+def test_fingerprints_are_those_of_the_run_that_was_published(config):
+    """Options of judges name paths below the preset's folder, and stand in fingerprints."""
+    run, drawn = Plan(config).expected(), Plan(config.model_copy(update={"from_published": True})).expected()
+    assert drawn == {path.replace("miniature/", "miniature-published/", 1): mark for path, mark in run.items()}
+
+
 def test_the_committed_archive_is_of_the_miniature_and_small(config):
     assert differences(config, read_manifest(COMMITTED).computed) == []
     assert COMMITTED.stat().st_size < 3_000_000

@@ -33,11 +33,15 @@ for name in ("verify", "publish", *plan.captions.tables()):
     rule:
         name:
             name
+        log:
+            f"{plan.root}/logs/{name}.log",
         localrule: True
+        conda:
+            "../../envs/cpu.yaml"
         params:
             problem=f"{name} cannot be made from published records",
         shell:
-            "echo 'lethe: error: {params.problem}' >&2; echo '  remedy: leave out from_published' >&2; exit 2"
+            "printf 'lethe: error: %s\\n  remedy: leave out from_published\\n' {params.problem:q} | tee {log} >&2; exit 2"
 
 
 try:

@@ -119,6 +119,9 @@ class Plan:
 
     def expected(self) -> dict[str, str]:
         """Every result of the plan that carries a fingerprint, with the one it should carry."""
+        if self.config.from_published:  # where the files came from, since options that a fingerprint holds name paths
+            run = Plan(self.config.model_copy(update={"from_published": False}))
+            return {f"{self.root}{path.removeprefix(run.root)}": mark for path, mark in run.expected().items()}
         return {path: mark for plan in self.studies.values() for path, mark in plan.expected().items()}
 
     def assets(self) -> list[Place]:
