@@ -19,7 +19,7 @@ rule unpack:
         mem_mb=1000,
         runtime=30,
     params:
-        folder=plan.root,
+        folder=subpath(output.note, parent=True),
     message:
         "unpack: {input.archive}"
     shell:
