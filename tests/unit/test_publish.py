@@ -19,6 +19,7 @@ from lethe.config import Config, load_config
 from lethe.errors import LetheError
 from lethe.plan import Plan
 from lethe.publish import archive as archives
+from lethe.publish import pack
 from lethe.publish import source as sources
 from lethe.publish.archive import read_manifest, unpack, write_archive
 from lethe.publish.computed import computed, differences
@@ -205,6 +206,32 @@ def test_too_much_is_refused(tmp_path, monkeypatch):
         read_manifest(path)
 
 
+def test_packing_takes_the_files_it_is_given_and_says_whether_they_are_of_this_code(tmp_path, monkeypatch, config):
+    plan, path = Plan(config), tmp_path / "a.zip"
+    expected = plan.expected()
+    name = "results/miniature/digits/3/rgd/seed0/records.csv"
+    monkeypatch.chdir(tmp_path)
+    for mark, fits in ((expected[name], True), ("0123", False)):
+        for file, text in (
+            (name, f"metric,fingerprint\nUA,{mark}\n"),
+            (name.replace("records.csv", "cost.json"), "{}"),
+        ):
+            Path(file).parent.mkdir(parents=True, exist_ok=True)
+            Path(file).write_text(text)
+        words = ["--config", config.model_dump_json(exclude_unset=True), "--output", str(path), "--files", name]
+        pack.main(pack.parser().parse_args([*words, name.replace("records.csv", "cost.json")]))
+        manifest = read_manifest(path)
+        assert manifest.fits is fits
+        assert differences(config, manifest.computed) == []
+        assert {file: found.fingerprint for file, found in manifest.files.items()} == {
+            "digits/3/rgd/seed0/cost.json": "",
+            "digits/3/rgd/seed0/records.csv": mark,
+        }
+    monkeypatch.setattr("lethe.publish.manifest.MOST_BYTES", 10)
+    with pytest.raises(LetheError, match=r"cannot be published: .* at most"):
+        pack.main(pack.parser().parse_args(words))
+
+
 @pytest.mark.parametrize("data", [b"", b"no archive", b"PK\x03\x04" + bytes(100)])
 def test_what_is_no_archive_is_refused(tmp_path, data):
     (tmp_path / "a.zip").write_bytes(data)
@@ -309,7 +336,7 @@ def test_published_settings_are_taken_and_others_stop(tmp_path, config):
 def test_what_is_not_published_is_told(tmp_path, monkeypatch, config):
     source = Source(Path("a.zip"), manifest_of(CONTENTS))
     source.check_has({"figure7": ["digits/judge/similarity.csv"]})
-    with pytest.raises(LetheError, match=r"table1: 1 files, digits/4/rgd/seed0/records\.csv among them"):
+    with pytest.raises(LetheError, match=r"table1: digits/4/rgd/seed0/records\.csv\n"):
         source.check_has({"table1": [*CONTENTS, "digits/4/rgd/seed0/records.csv"]})
     monkeypatch.setattr(sources, "FOLDER", tmp_path)
     with pytest.raises(LetheError, match="the records of preset miniature are not published"):

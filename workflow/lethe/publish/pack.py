@@ -6,6 +6,8 @@ import argparse
 import json
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from lethe.config import load_config
 from lethe.errors import LetheError
 from lethe.files import sha256_of
@@ -20,27 +22,32 @@ from lethe.verify import stored_fingerprint
 def main(arguments: argparse.Namespace) -> None:
     plan = Plan(load_config(json.loads(arguments.config)))
     expected = plan.expected()
-    contents = {file.relative_to(plan.root).as_posix(): file for file in arguments.files}
+    contents = {file.relative_to(plan.root).as_posix(): file for file in sorted(arguments.files)}
     if absent := [file for file in contents.values() if not file.is_file()]:
         raise LetheError(f"{absent[0]}: no such file", "run the workflow first, or ask it: snakemake publish")
-    prints = {
-        name: stored_fingerprint(file) if str(file) in expected else "" for name, file in sorted(contents.items())
-    }
-    fits = all(prints[name] == expected[str(file)] for name, file in contents.items() if str(file) in expected)
-    manifest = Manifest(
-        preset=plan.config.preset,
-        versions={name: ", ".join(found) for name, found in versions(plan).items()},
-        fits=fits,
-        computed=computed(plan.config),
-        files={
-            name: PublishedFile(bytes=file.stat().st_size, sha256=sha256_of(file), fingerprint=prints[name])
-            for name, file in sorted(contents.items())
-        },
-    )
+    prints = {name: stored_fingerprint(file) for name, file in contents.items() if str(file) in expected}
+    fits = all(mark == expected[str(contents[name])] for name, mark in prints.items())
+    try:
+        manifest = Manifest(
+            preset=plan.config.preset,
+            versions={name: ", ".join(found) for name, found in versions(plan).items()},
+            fits=fits,
+            computed=computed(plan.config),
+            files={name: _described(file, prints.get(name, "")) for name, file in contents.items()},
+        )
+    except ValidationError as error:
+        raise LetheError(
+            f"{plan.root}: what its tables and figures are drawn from cannot be published: {error.errors()[0]['msg']}",
+            "leave out the figures of images (docs/published.md)",
+        ) from None
     write_archive(arguments.output, manifest, contents)
     print(f"{arguments.output}: {len(contents)} files, {arguments.output.stat().st_size / 1e6:.1f} MB")
     if not fits:
         print("some results are of other code than the present one; the archive says so")
+
+
+def _described(file: Path, fingerprint: str) -> PublishedFile:
+    return PublishedFile(bytes=file.stat().st_size, sha256=sha256_of(file), fingerprint=fingerprint)
 
 
 def parser() -> argparse.ArgumentParser:

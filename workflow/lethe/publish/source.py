@@ -30,7 +30,10 @@ class Source(NamedTuple):
             if (absent := [file for file in files if file not in self.manifest.files])
         }
         if lacking:
-            lines = [f"{name}: {len(files)} files, {files[0]} among them" for name, files in lacking.items()]
+            lines = [
+                f"{name}: {files[0]}" + (f" and {len(files) - 1} more" if len(files) > 1 else "")
+                for name, files in lacking.items()
+            ]
             raise LetheError(
                 f"{self.path} does not have what these are drawn from:\n  - " + "\n  - ".join(lines),
                 "show under `artefacts` what was published, or compute: leave out from_published",
