@@ -120,6 +120,11 @@ def without_one(entries: dict[str, tuple[zipfile.ZipInfo, bytes]]) -> None:
     del entries["digits/judge/similarity.csv"]
 
 
+def of_no_configuration(entries: dict[str, tuple[zipfile.ZipInfo, bytes]]) -> None:
+    entry, text = entries[MANIFEST]
+    entries[MANIFEST] = entry, json.dumps(json.loads(text) | {"computed": {"studies": 3}}).encode()
+
+
 def twice(entries: dict[str, tuple[zipfile.ZipInfo, bytes]]) -> None:
     name = "digits/judge/similarity.csv"
     entries[f"{name}?"] = zipfile.ZipInfo(name), b"other\n"
@@ -155,6 +160,7 @@ def without_manifest(entries: dict[str, tuple[zipfile.ZipInfo, bytes]]) -> None:
         (as_folder, "is a link or a folder"),
         (with_another, "'digits/more.csv' is only in one"),
         (without_one, "'digits/judge/similarity.csv' is only in one"),
+        (of_no_configuration, "manifest.json, computed.studies: Input should be an object"),
         (twice, "two files of one name"),
         (longer, "similarity.csv has 8 bytes, not 6"),
         (compressed_otherwise, "compressed in a way not taken"),

@@ -53,5 +53,5 @@ class Manifest(Settings):
     preset: str = Field(pattern="^[a-z][a-z0-9_]*$")
     versions: dict[str, str]
     fits: bool
-    computed: dict[str, Any]
+    computed: dict[str, dict[str, Any]]
     files: Annotated[dict[FileName, PublishedFile], AfterValidator(_few_enough)] = Field(min_length=1)
