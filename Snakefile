@@ -94,6 +94,11 @@ if plan.quirks is not None:
     include: "workflow/rules/artefacts_quirks.smk"
 
 
+if plan.metrics.tables():
+
+    include: "workflow/rules/metrics.smk"
+
+
 if published is None and plan.captions.tables():
 
     include: "workflow/rules/captions.smk"

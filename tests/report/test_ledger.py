@@ -16,7 +16,7 @@ from lethe.report.shelf import Shelf
     [
         ("digits/3/rgd/seed0/unlearn.jsonl", "unlearn"),
         ("digits/3/rgd/seed0/sample0012.jsonl", "sample"),
-        ("digits/3/rgd/seed0/judge.jsonl", "judge"),
+        ("digits/3/rgd/seed0/judge0000.jsonl", "judge"),
         ("digits/3/rgd/seed0/card.jsonl", "measure"),
         ("digits/judge_train.jsonl", "judges"),
         ("digits/judged_test.jsonl", "judge"),

@@ -21,6 +21,7 @@ from lethe.settings.concept import Concept
 from lethe.settings.measures import TextMeasureSettings
 from lethe.settings.options import as_options
 from lethe.settings.text_sampling import TextSamplingSettings
+from lethe.shards import Shard
 
 SAMPLING = TextSamplingSettings(train_prompts=3, images_per_prompt=2)
 SETTINGS = TextMeasureSettings(draws=200, minimum_prompts=2)
@@ -86,11 +87,26 @@ def write(path: Path, arrays: dict[str, np.ndarray], **changes: object) -> Path:
     return path
 
 
-def made(folder: Path, *words: str) -> tuple[list[dict[str, str]], str]:
+def write_shards(path: Path, arrays: dict[str, np.ndarray], size: int) -> list[Path]:
+    """The same in shards of so many images."""
+    total, found, paths = len(arrays["rows"]), arrays["detection_image"], []
+    for number, first in enumerate(range(0, total, size)):
+        shard = Shard(number, first, min(size, total - first), total)
+        own = (found >= first) & (found < shard.end)
+        part = {
+            name: array[own] if name.startswith("detection_") else array[first : shard.end]
+            for name, array in arrays.items()
+        }
+        paths.append(write(path.with_name(f"{path.name}-{number}"), part, shard=shard._asdict()))
+    return paths
+
+
+def made(folder: Path, *words: str, shard_images: int = 1000) -> tuple[list[dict[str, str]], str]:
     write_prompts(folder / "prompts.csv", ROWS)
-    judged = [write(folder / f"{number}", ARRAYS[cell]) for number, cell in enumerate(CELLS)]
+    files = {cell: write_shards(folder / f"{n}", ARRAYS[cell], shard_images) for n, cell in enumerate(CELLS)}
+    cells, judged = zip(*((cell, path) for cell, paths in files.items() for path in paths), strict=True)
     options = {
-        "cells": CELLS,
+        "cells": cells,
         "judged": judged,
         "study": ["shapes"],
         "variants": TITLES,
@@ -124,6 +140,10 @@ def by_hand(cell: str, quantity: str, prompts: str) -> tuple[np.ndarray, np.ndar
         if (row, seed) in wanted
     )
     return shown[[place for *_, place in places]], np.array([row for row, *_ in places])
+
+
+def test_a_cell_is_read_from_all_its_shards(tmp_path):
+    assert made(tmp_path, shard_images=7) == made(tmp_path)
 
 
 @pytest.mark.parametrize("prompts", ["forget_train", "forget_test", "forget_outside", "retain_test", "retain_outside"])

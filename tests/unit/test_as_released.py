@@ -202,13 +202,13 @@ def test_unseeded_images_of_prompts_are_those_of_the_plan_in_its_order(tmp_path)
     }
     made = {"judges": {}, "parts": ["A"], "smallest_score": 0.2, "channels": "bgr", "cut": {}, "images": {}}
     write_arrays(tmp_path / "judged", arrays, made)
-    judged, _ = read_judged(tmp_path / "judged", plan, unseeded=True)
+    judged, _ = read_judged([tmp_path / "judged"], plan, unseeded=True)
     assert judged.seeds.tolist() == [900, 3, 77]
     assert judged.similarity.tolist() == arrays["similarity"].tolist()
     assert judged.which_seeds == "other seeds"
     with pytest.raises(LetheError, match="3 of 3 images are missing"):
-        read_judged(tmp_path / "judged", plan)
+        read_judged([tmp_path / "judged"], plan)
     with pytest.raises(LetheError, match="are not of the 2 measured prompt rows"):
-        read_judged(tmp_path / "judged", PromptImages(plan.seeds[:2], plan.rows[:2]), unseeded=True)
+        read_judged([tmp_path / "judged"], PromptImages(plan.seeds[:2], plan.rows[:2]), unseeded=True)
     with pytest.raises(LetheError, match="are not of the 3 measured prompt rows"):
-        read_judged(tmp_path / "judged", plan._replace(rows=plan.rows[::-1]), unseeded=True)
+        read_judged([tmp_path / "judged"], plan._replace(rows=plan.rows[::-1]), unseeded=True)

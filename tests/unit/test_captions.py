@@ -17,6 +17,7 @@ from PIL import Image
 from stages import run
 
 import lethe.judge.captions
+import lethe.judge.photographs
 import lethe.measure.captions
 from lethe.artefacts import captions
 from lethe.config import load_config
@@ -27,10 +28,13 @@ from lethe.judges.photographs import photograph_names, square, squares
 from lethe.measures.frechet import frechet_distance
 from lethe.measures.kernel import kernel_distance
 from lethe.plan import Plan
+from lethe.prompt_images import prompt_images
 from lethe.prompts import SETS, PromptRow, write_prompts
 from lethe.record import Record, read_records, write_records
+from lethe.settings.text_sampling import TextSamplingSettings
+from lethe.shards import read_shards
 
-SIZE, CAPTIONS = 16, 6
+SIZE, CAPTIONS, SHARD = 16, 6, 4
 MINIATURE = Path(__file__).parents[2] / "config.yaml"
 
 
@@ -101,7 +105,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, archive: Path) -> Path:
     folder = tmp_path_factory.mktemp("captions")
     class_assets.write_inception(folder / "weights.pth")
     run(
-        lethe.judge.captions,
+        lethe.judge.photographs,
         f"--images {archive} --weights {folder}/weights.pth --output {folder}/real --size {SIZE} --batch 3 "
         "--front-end pytorch --device cpu --fingerprint made",
     )
@@ -109,19 +113,31 @@ def made(tmp_path_factory: pytest.TempPathFactory, archive: Path) -> Path:
     rows += [PromptRow("listed_coco", number, f"caption {number}", {}) for number in range(CAPTIONS)]
     write_prompts(folder / "prompts.csv", rows)
     images = noise(len(rows), SIZE, SIZE, 9).transpose(0, 3, 1, 2)
-    places = np.arange(len(rows))
-    for shard, part in enumerate((places[:9], places[9:])):
-        arrays = {"images": images[part], "rows": part, "seeds": part + 100}
-        write_arrays(folder / f"shard{shard}", arrays, {"sampler": "PNDM", "fingerprint": "x"})
+    plan = prompt_images(rows, "measure", TextSamplingSettings())
+    for size in (SHARD, 100):
+        for shard, first in enumerate(range(0, len(plan.rows), size)):
+            part = slice(first, first + size)
+            arrays = {"images": images[plan.rows[part]], "rows": plan.rows[part], "seeds": plan.seeds[part]}
+            settings = TextSamplingSettings(shard_images=size).model_dump()
+            record = {"sampler": "PNDM", "fingerprint": "x", "purpose": "measure", "settings": settings, "shard": shard}
+            write_arrays(folder / f"shard{size}-{shard}", arrays, record)
+            look(folder, f"shard{size}-{shard}")
     return folder
 
 
-def words(folder: Path, shards: str = "shard0 shard1", more: str = "", weights: str = "weights.pth") -> str:
-    files = " ".join(f"{folder}/{name}" for name in shards.split())
+def look(folder: Path, images: str, more: str = "") -> None:
+    run(
+        lethe.judge.captions,
+        f"--images {folder}/{images} --prompts {folder}/prompts.csv --set listed_coco --weights {folder}/weights.pth "
+        f"--output {folder}/judged-{images} --size {SIZE} --batch 3 --front-end pytorch --device cpu {more}",
+    )
+
+
+def words(folder: Path, shards: str = "0 1 2", more: str = "") -> str:
+    files = " ".join(f"{folder}/judged-shard{SHARD}-{number}" for number in shards.split())
     return (
-        f"--images {files} --prompts {folder}/prompts.csv --set listed_coco --real {folder}/real --target stripes "
-        f"--weights {folder}/{weights} --output {folder}/captions.csv --device cpu --minimum-distance 5 --preset p "
-        f"--study s --variant rgd --method rgd --kernel-images 5 {more}"
+        f"--judged {files} --real {folder}/real --target stripes --output {folder}/captions.csv --minimum-distance 5 "
+        f"--preset p --study s --variant rgd --method rgd --kernel-images 5 {more}"
     )
 
 
@@ -134,17 +150,27 @@ def test_photographs_features_are_inceptions_and_say_how_they_were_made(made: Pa
     assert (record["source"], record["settings"]["size"], record["fingerprint"]) == ("some.zip", SIZE, "made")
 
 
+def test_a_shard_without_captions_is_seen_by_nobody(made: Path) -> None:
+    """The captions are behind four other sets of one prompt each: the first shard has none of them."""
+    counts = [len(read_arrays(made / f"judged-shard{SHARD}-{shard}")[0]["features"]) for shard in range(3)]
+    assert counts == [0, 4, 2]
+    merged = read_shards([made / f"judged-shard{SHARD}-{shard}" for shard in range(3)])[0]
+    alone = read_shards([made / "judged-shard100-0"])[0]
+    assert {name: array.tobytes() for name, array in merged.items()} == {n: a.tobytes() for n, a in alone.items()}
+
+
 def test_distances_are_those_of_the_captions_images_alone(made: Path) -> None:
     run(lethe.measure.captions, words(made, more="--kernel-images 100"))
     fid, kid = read_records([made / "captions.csv"])
-    images = np.concatenate([read_arrays(made / f"shard{shard}")[0]["images"] for shard in (0, 1)])[len(SETS) :]
+    arrays = read_arrays(made / "shard100-0")[0]
+    images = arrays["images"][arrays["rows"] >= len(SETS)]
     network = load_inception(made / "weights.pth")
     features = look_inception(network, images, ["pytorch"], torch.device("cpu"), batch=6)["pytorch"]
     real = read_arrays(made / "real")[0]["features"]
     assert fid.value == pytest.approx(frechet_distance(features, real, minimum=2), rel=1e-4)
     direct = kernel_distance(features, real, minimum=4)
     assert (kid.value, kid.high - kid.value) == pytest.approx((direct.value, 1.96 * direct.standard_error), rel=1e-3)
-    assert (fid.metric, fid.n, fid.prompts, fid.image_seeds) == ("FID", CAPTIONS, "listed_coco", "106-111")
+    assert (fid.metric, fid.n, fid.prompts, fid.image_seeds) == ("FID", CAPTIONS, "listed_coco", "6-11")
     assert fid.reference == "7 photographs of some.zip, middle square, bicubic to 16 pixels"
     assert fid.features == "2048 features of Inception, front end pytorch"
     run(lethe.measure.captions, words(made))
@@ -153,22 +179,21 @@ def test_distances_are_those_of_the_captions_images_alone(made: Path) -> None:
 
 
 def test_what_cannot_be_compared_is_refused(made: Path) -> None:
-    with pytest.raises(LetheError, match="0 to 1 images of each prompt of listed_coco"):
-        run(lethe.measure.captions, words(made, "shard0"))
-    with pytest.raises(LetheError, match="1 to 2 images of each prompt"):
-        run(lethe.measure.captions, words(made, "shard0 shard1 shard1"))
+    with pytest.raises(LetheError, match="images 8 to 9 of 10 are in no shard"):
+        run(lethe.measure.captions, words(made, "0 1"))
+    with pytest.raises(LetheError, match="shard 1 is given 2 times"):
+        run(lethe.measure.captions, words(made, "0 1 1 2"))
     with pytest.raises(LetheError, match="6 images in a set"):
         run(lethe.measure.captions, words(made, more="--minimum-distance 7"))
     with pytest.raises(LetheError, match="there are no prompts of the set listed_coca"):
-        run(lethe.measure.captions, words(made, more="--set listed_coca"))
-    class_assets.write_inception(made / "other.pth", seed=1)
-    with pytest.raises(LetheError, match="with the same weights"):
-        run(lethe.measure.captions, words(made, weights="other.pth"))
-    arrays, record = read_arrays(made / "shard0")
-    arrays["images"] = arrays["images"][..., :8, :8]
-    write_arrays(made / "small", arrays, record)
-    with pytest.raises(LetheError, match="8 x 8 pixels, the photographs 16 x 16"):
-        run(lethe.measure.captions, words(made, "small shard1"))
+        look(made, f"shard{SHARD}-0", "--set listed_coca")
+    with pytest.raises(LetheError, match="16 x 16 pixels, the photographs 8 x 8"):
+        look(made, f"shard{SHARD}-0", "--size 8")
+    arrays, record = read_arrays(made / "real")
+    for name, change in (("weights_sha256", "0" * 64), ("settings", record["settings"] | {"front_end": "tf1"})):
+        write_arrays(made / "other", arrays, record | {name: change})
+        with pytest.raises(LetheError, match=rf"Inception looked in different ways \({name}\)"):
+            run(lethe.measure.captions, words(made, more=f"--real {made}/other"))
 
 
 # The table
@@ -238,7 +263,10 @@ def test_captions_are_planned_only_when_they_are_asked_for(tmp_path: Path) -> No
     assert "results/miniature/shapes/stripes/rgd/seed0/records.csv" in plan.captions.records
     cell = next(cell for cell in plan.captions.cells if cell.variant == "rgd")
     job = plan.captions.distances(cell)
-    assert "--set=listed_coco" in job.options
+    assert "--set=listed_coco" in plan.captions.judged(cell).options
+    assert plan.captions.judged_files(cell) == [
+        "results/miniature/shapes/stripes/rgd/seed0/judged_captions/shard0000.safetensors"
+    ]
     other = plan_of(tmp_path, asked | {"front_end": "tf1"}).captions
     assert other.real_images("shapes").fingerprint != plan.captions.real_images("shapes").fingerprint
     assert other.distances(cell).fingerprint != job.fingerprint

@@ -13,12 +13,13 @@ from lethe import similarity
 from lethe.data import classes as data
 from lethe.errors import LetheError
 from lethe.files import read_arrays, sha256_of, write_arrays
-from lethe.image_plan import all_classes, one_target
+from lethe.image_plan import all_classes, class_images, one_target, shard_count, shard_rows
 from lethe.judge import classes as judge
 from lethe.measure import classes as measure
 from lethe.measures import frechet_distance, kernel_distance
 from lethe.record import Record, read_records
 from lethe.settings.sampling import SamplingSettings
+from lethe.shards import read_shards
 
 TARGET = 3
 SAMPLING = SamplingSettings(forget_images=2, retain_images=1)
@@ -65,7 +66,8 @@ def look(folder: Path, part: str, words: str) -> None:
 def measured(folder: Path, part: str = "model", more: str = "", judged: str | None = None) -> dict[str, Record]:
     real = f"--real {folder}/judged_train --held-out {folder}/judged_test"
     judged = judged or f"judged_{part}"
-    run(measure, f"--judged {folder}/{judged} {real} --output {folder}/records.csv {MEASURES} {more}")
+    files = " ".join(f"{folder}/{name}" for name in judged.split())
+    run(measure, f"--judged {files} {real} --output {folder}/records.csv {MEASURES} {more}")
     return {record.metric: record for record in read_records([folder / "records.csv"])}
 
 
@@ -176,6 +178,60 @@ def test_distances_across_front_ends_and_weights_are_refused(place):
     (place / "text.npz").write_text("moved")
     with pytest.raises(LetheError, match=r"text\.npz: not a readable npz"):
         measured(place, more=f"--reference {place}/text.npz")
+
+
+SHARDS = "--inception-front-ends tf1 --inception-batch 4 --zero-shot-batch 4 --distance-images 1"
+
+
+def sampled(folder: Path, name: str, target: int | None, shard_images: int) -> list[str]:
+    """An image set as the sample stage writes it, in shards."""
+    settings = SAMPLING.model_copy(update={"shard_images": shard_images})
+    plan = class_images(target, 10, settings)
+    images, names = class_assets.pictures(plan.conditions, seed=7), []
+    for shard in range(shard_count(len(plan.seeds), shard_images)):
+        rows = shard_rows(len(plan.seeds), shard, shard_images)
+        columns = {"images": images[rows], "seeds": plan.seeds[rows], "conditions": plan.conditions[rows]}
+        made = {"stage": "sample", "sampler": "EDM Heun", "fingerprint": "f", "shard": shard, "target": target}
+        names.append(f"{name}{shard_images}-{shard}")
+        write_arrays(folder / names[-1], columns, made | {"settings": settings.model_dump()})
+    return names
+
+
+def test_records_have_the_same_bytes_whatever_the_shards(place):
+    """Of the base's set, from which the target's images are taken; the shards end within every judge's batches."""
+    for part in ("train", "test"):
+        arrays, made = read_arrays(place / f"judged_{part}")
+        inception = made["inception"] | {"front_ends": ["tf1"]}
+        write_arrays(place / f"judged_{part}_tf1", arrays, made | {"inception": inception})
+    texts = []
+    for shard_images in (100, 13):
+        names = sampled(place, "any", None, shard_images)
+        for name in names:
+            look(place, name, SHARDS)
+        files = " ".join(f"{place}/judged_{name}" for name in names)
+        real = f"--real {place}/judged_train_tf1 --held-out {place}/judged_test_tf1"
+        run(measure, f"--judged {files} {real} --output {place}/shards.csv {MEASURES} --fingerprint f")
+        texts.append((place / "shards.csv").read_bytes())
+    assert len(names) == 2
+    assert texts[0] == texts[1]
+    assert {"UA", "RA", "UA_classifier", "FID", "KID"} <= {
+        record.metric for record in read_records([place / "shards.csv"])
+    }
+    merged = read_shards([place / f"judged_{name}" for name in names])[0]
+    alone = read_shards([place / "judged_any100-0"])[0]
+    assert {name: array.tobytes() for name, array in merged.items()} == {n: a.tobytes() for n, a in alone.items()}
+
+
+def test_a_shard_with_other_images_than_its_own_is_refused(place):
+    name = sampled(place, "odd", TARGET, 6)[1]
+    arrays, made = read_arrays(place / name)
+    for change in ({"shard": 0}, {"target": 2}, {"settings": made["settings"] | {"retain_images": 2}}):
+        write_arrays(place / "changed", arrays, made | change)
+        with pytest.raises(LetheError, match=r"changed: its 5 images are not those of shard [01] of a set of (11|20)"):
+            look(place, "changed", SHARDS)
+    write_arrays(place / "changed", arrays, {name: made[name] for name in made if name != "settings"})
+    with pytest.raises(LetheError, match="changed: it does not say how it was sampled"):
+        look(place, "changed", SHARDS)
 
 
 def test_too_few_images_for_the_distances_are_refused(place):

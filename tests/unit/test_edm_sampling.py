@@ -7,8 +7,11 @@ import hashlib
 import numpy as np
 import pytest
 import torch
+from stages import run
 
+import lethe.sample.classes
 from lethe.errors import LetheError
+from lethe.files import read_arrays
 from lethe.models.edm import EDM
 from lethe.settings.network import NetworkSettings
 from lethe.settings.sampling import SamplingSettings
@@ -34,6 +37,20 @@ def test_an_image_is_a_function_of_its_seed_and_class_alone(base):
     assert drawn(base, shuffled) == [whole[row] for row in shuffled]
     for shard in (PLAN[:1], PLAN[3:8], PLAN[8:]):
         assert drawn(base, shard) == [whole[row] for row in shard]
+
+
+def test_two_sizes_of_shards_give_the_same_images(base_folder, tmp_path):
+    """Shards that end with a batch of the sampler, and one that holds all: the same calls of the network."""
+    options = "--forget-images 3 --retain-images 1 --steps 2 --kernel-batch 4 --device cpu --target 3"
+    for size, count in ((4, 3), (100, 1)):
+        for shard in range(count):
+            place = f"--model {base_folder} --output {tmp_path}/{size}-{shard} --shard {shard}"
+            run(lethe.sample.classes, f"{place} {options} --shard-images {size}")
+    whole = read_arrays(tmp_path / "100-0")[0]
+    parts = [read_arrays(tmp_path / f"4-{shard}")[0] for shard in range(3)]
+    assert len(whole["images"]) == 12
+    for name, array in whole.items():
+        np.testing.assert_array_equal(np.concatenate([part[name] for part in parts]), array)
 
 
 @pytest.mark.parametrize("kernel_batch", [1, 3, 16])

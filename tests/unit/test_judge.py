@@ -12,13 +12,16 @@ from sklearn.metrics import accuracy_score
 
 from lethe.data import LabelledImages
 from lethe.errors import LetheError
-from lethe.files import read_arrays, sha256_of, write_arrays
+from lethe.files import sha256_of, write_arrays
+from lethe.image_plan import all_classes
 from lethe.judge import classes as judge
 from lethe.judge.classes import examples, train_judge
 from lethe.judges.classifier import Classifier, load_classifier, look, predicted, save_classifier
 from lethe.judges.classifier_training import held_out_accuracy, train_classifier
 from lethe.judges.pictures import Examples, flipped, noise_like, shifted, softened
 from lethe.settings.judge import JudgeSettings
+from lethe.settings.sampling import SamplingSettings
+from lethe.shards import read_shards
 
 CPU = torch.device("cpu")
 SETTINGS = JudgeSettings(width=8, features=16, steps=150, batch=64)
@@ -300,29 +303,27 @@ def test_shards_are_judged_as_one_set(tmp_path, halves, classifier):
     for name, weight in load_classifier(tmp_path / "judge")[0].state_dict().items():
         assert torch.equal(weight, classifier.state_dict()[name])
 
-    images = halves[1].images[:60]
-    columns = {"images": images, "seeds": np.arange(60), "conditions": halves[1].conditions[:60]}
-    made = {"stage": "sample", "fingerprint": "of one set"}
-    write_arrays(tmp_path / "whole", columns, made)
-    for number, rows in enumerate((slice(0, 25), slice(25, 50), slice(50, 60))):
-        write_arrays(tmp_path / f"shard{number}", {name: column[rows] for name, column in columns.items()}, made)
-    shards = " ".join(str(tmp_path / f"shard{number}") for number in range(3))
-    for name, files in (("from whole", tmp_path / "whole"), ("from shards", shards)):
-        output = tmp_path / name.replace(" ", "-")
-        run(f"apply --judge {tmp_path / 'judge'} --images {files} --output {output} --device cpu --fingerprint f")
-    (whole, record), (pieces, _) = (read_arrays(tmp_path / f"from-{name}") for name in ("whole", "shards"))
+    settings = SamplingSettings(forget_images=6, retain_images=6)
+    plan = all_classes(10, settings)
+    columns = {"images": halves[1].images[:60], "seeds": plan.seeds, "conditions": plan.conditions}
+    for size in (60, 25):
+        for shard, first in enumerate(range(0, 60, size)):
+            made = {"stage": "sample", "fingerprint": "of one set", "target": None, "shard": shard}
+            made |= {"settings": settings.model_dump() | {"shard_images": size}}
+            rows = {name: column[first : first + size] for name, column in columns.items()}
+            write_arrays(tmp_path / "images", rows, made)
+            output = tmp_path / f"judged{size}-{shard}"
+            run(f"apply --judge {tmp_path}/judge --images {tmp_path}/images --output {output} --device cpu")
+    (whole, record), (pieces, _) = (
+        read_shards([tmp_path / f"judged{size}-{shard}" for shard in range(count)])
+        for size, count in ((60, 1), (25, 3))
+    )
     assert whole.keys() == pieces.keys() == {"features", "logits", "seeds", "conditions"}
     for name, column in whole.items():
-        np.testing.assert_array_equal(pieces[name], column)
-    np.testing.assert_allclose(whole["logits"], look(classifier, images, CPU)[1], rtol=1e-4, atol=1e-5)
+        assert pieces[name].tobytes() == column.tobytes()
+    np.testing.assert_allclose(whole["logits"], look(classifier, columns["images"], CPU)[1], rtol=1e-4, atol=1e-5)
     assert record["judge_sha256"] == sha256_of(tmp_path / "judge")
-    assert record["images"] == made
-
-    write_arrays(tmp_path / "other", columns, {**made, "fingerprint": "of another"})
-    for files in (f"{tmp_path / 'whole'} {tmp_path / 'other'}", f"{tmp_path / 'whole'} {tmp_path / 'whole'}"):
-        with pytest.raises(LetheError, match="not the shards of one set"):
-            run(f"apply --judge {tmp_path / 'judge'} --images {files} --output {tmp_path / 'mixed'} --device cpu")
-    assert not (tmp_path / "mixed").exists()
+    assert record["images"]["fingerprint"] == "of one set"
 
 
 def test_the_same_judge_is_the_same_bytes(tmp_path, classifier):

@@ -10,20 +10,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from stages import run as run_measure
 
 from lethe.data import text as data_stage
 from lethe.data.shapes import HEADS, SHAPES
 from lethe.errors import LetheError
 from lethe.files import read_arrays, read_provenance, sha256_of, write_arrays
 from lethe.judge import text
-from lethe.judges.alignment import WEIGHTS, load_alignment, look
+from lethe.judges.alignment import WEIGHTS, compare_with_names, load_alignment, look
 from lethe.judges.classifier import load_classifier
 from lethe.judges.classifier import look as look_at_attributes
 from lethe.judges.detector import OWN, load_detector
+from lethe.measure import text as measure
 from lethe.measure.judged import read_judged
-from lethe.prompt_images import PromptImages
+from lethe.prompt_images import PromptImages, prompt_images
 from lethe.prompts import SETS, PromptRow, read_prompts, write_prompts
 from lethe.settings.given_text_judges import DetectorReading
+from lethe.settings.text_sampling import TextSamplingSettings
+from lethe.shards import Shard, read_shards
 
 CPU = torch.device("cpu")
 TINY = {
@@ -89,11 +93,7 @@ def apply(folder: Path, images: str, output: Path, attributes: bool = True, more
 def test_each_image_is_judged_with_its_own_prompt_by_every_judge(folder, prompts, columns, tmp_path):
     made = {"stage": "sample", "fingerprint": "of one set", "sampler": "PNDM"}
     write_arrays(tmp_path / "whole", columns, made)
-    for number, rows in enumerate((slice(0, 10), slice(10, 20), slice(20, None))):
-        write_arrays(tmp_path / f"s{number}", {name: column[rows] for name, column in columns.items()}, made)
     apply(folder, str(tmp_path / "whole"), tmp_path / "from-whole")
-    apply(folder, " ".join(str(tmp_path / f"s{number}") for number in range(3)), tmp_path / "from-shards")
-    assert sha256_of(tmp_path / "from-whole") == sha256_of(tmp_path / "from-shards")
 
     judged, record = read_arrays(tmp_path / "from-whole")
     for name in ("seeds", "rows"):
@@ -125,11 +125,87 @@ def test_each_image_is_judged_with_its_own_prompt_by_every_judge(folder, prompts
     assert (judged["detection_score"] >= OWN.smallest_score).all()
 
 
+SAMPLING = TextSamplingSettings(images_per_prompt=3)
+
+
+def sampled(folder: Path, output: Path, images: np.ndarray, shard_images: int, **changes: object) -> list[Path]:
+    """An image set of the prompts as the sample stage writes it, in shards."""
+    plan = prompt_images(read_prompts(folder / "prompts.csv"), "measure", SAMPLING)
+    settings = SAMPLING.model_dump() | {"shard_images": shard_images}
+    paths = []
+    for shard, first in enumerate(range(0, IMAGES, shard_images)):
+        rows = slice(first, first + shard_images)
+        made = {"sampler": "PNDM", "fingerprint": "x", "purpose": "measure", "settings": settings, "shard": shard}
+        paths.append(output.with_name(f"{output.name}-{shard}"))
+        columns = {"images": images[rows], "seeds": plan.seeds[rows], "rows": plan.rows[rows]}
+        write_arrays(paths[-1], columns, made | changes)
+    return paths
+
+
+@pytest.mark.parametrize("shard_images", [7, 8])
+def test_records_have_the_same_bytes_whatever_the_shards(folder, columns, tmp_path, shard_images):
+    texts = []
+    for size in (IMAGES, shard_images):
+        judged = []
+        for images in sampled(folder, tmp_path / f"images{size}", columns["images"], size):
+            judged.append(images.with_name(f"judged{images.name}"))
+            apply(folder, str(images), judged[-1], more="--concept=striped --anchor=")
+        files = " ".join(map(str, judged))
+        run_measure(
+            measure,
+            f"--judged {files} --base-judged {files} --prompts {folder}/prompts.csv --target t --fingerprint f "
+            f"--output {tmp_path}/records --threshold-curve {tmp_path}/curve --minimum-prompts 2 --draws 100 "
+            "--threshold 0.1 --sampling-images-per-prompt 3",
+        )
+        texts.append([(tmp_path / name).read_bytes() for name in ("records", "curve")])
+    assert texts[0] == texts[1]
+    assert len(judged) == -(-IMAGES // shard_images)
+    merged, alone = read_shards(judged)[0], read_arrays(tmp_path / f"judgedimages{IMAGES}-0")[0]
+    assert {name: array.tobytes() for name, array in merged.items()} == {n: a.tobytes() for n, a in alone.items()}
+    assert len(merged["detection_image"]) > 0
+
+
+def test_a_judges_batches_are_those_of_the_whole_set(folder, columns):
+    """Batches of fewer images than a shard has, and of fewer texts than the set has."""
+    judge, detector = load_alignment(folder / "alignment")[0], load_detector(folder / "detector")
+    images, seeds, texts = columns["images"], columns["seeds"], [f"a {number} ring" for number in range(IMAGES)]
+    embedded = judge.embed_texts(texts, CPU, batch=5)
+    whole, found = look(judge, images, texts, seeds, CPU, batch=5), detector.detect(images, batch=5)
+    named = compare_with_names(judge, images, ["ring", ""], CPU, batch=5)
+    parts = []
+    for shard in (Shard(0, 0, 7, IMAGES), Shard(1, 7, 7, IMAGES), Shard(2, 14, 10, IMAGES)):
+        own = slice(shard.first, shard.end)
+        assert torch.equal(judge.embed_texts(texts[own], CPU, batch=5, among=texts), embedded[own])
+        seen = look(judge, images[own], texts[own], seeds[own], CPU, batch=5, shard=shard, among=texts)
+        of_names = compare_with_names(judge, images[own], ["ring", ""], CPU, batch=5, shard=shard)
+        parts.append((*seen, of_names, *detector.detect(images[own], batch=5, shard=shard)))
+    merged = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    for column, expected in zip(merged, (*whole, named, *found), strict=True):
+        assert column.tobytes() == expected.tobytes()
+
+
+def test_a_shard_of_other_prompts_is_refused(folder, columns, tmp_path):
+    shards = sampled(folder, tmp_path / "images", columns["images"], 8)
+    arrays, made = read_arrays(shards[1])
+    write_arrays(tmp_path / "odd", arrays, made | {"shard": 2})
+    with pytest.raises(LetheError, match="odd: its 8 images are not those of shard 2 of a set of 24"):
+        apply(folder, str(tmp_path / "odd"), tmp_path / "judged")
+    write_arrays(tmp_path / "odd", arrays | {"seeds": arrays["seeds"] + 1}, made)
+    with pytest.raises(LetheError, match="not those of shard 1"):
+        apply(folder, str(tmp_path / "odd"), tmp_path / "judged")
+    write_arrays(
+        tmp_path / "unseeded",
+        arrays | {"seeds": arrays["seeds"] + 1},
+        made | {"settings": made["settings"] | {"unseeded": True}},
+    )
+    apply(folder, str(tmp_path / "unseeded"), tmp_path / "judged")
+
+
 def test_the_measures_read_what_the_judges_wrote(folder, columns, tmp_path):
     write_arrays(tmp_path / "images", columns, {"stage": "sample"})
     apply(folder, str(tmp_path / "images"), tmp_path / "judged")
     order = np.random.default_rng(1).permutation(IMAGES)[:9]
-    seen, _ = read_judged(tmp_path / "judged", PromptImages(columns["seeds"][order], columns["rows"][order]))
+    seen, _ = read_judged([tmp_path / "judged"], PromptImages(columns["seeds"][order], columns["rows"][order]))
     raw = read_arrays(tmp_path / "judged")[0]
     np.testing.assert_array_equal(seen.similarity, raw["similarity"][order])
     np.testing.assert_array_equal(seen.attributes, raw["attributes"][order])
@@ -155,7 +231,7 @@ def test_images_are_compared_with_every_name_that_is_given_and_features_are_kept
     assert without.keys() == judged.keys() - {"named"}
     for name, array in without.items():
         np.testing.assert_array_equal(array, judged[name])
-    seen, _ = read_judged(tmp_path / "judged", PromptImages(columns["seeds"][3:5], columns["rows"][3:5]))
+    seen, _ = read_judged([tmp_path / "judged"], PromptImages(columns["seeds"][3:5], columns["rows"][3:5]))
     assert seen.named["neighbour_ring"].text == "ring"
     np.testing.assert_array_equal(seen.named["neighbour_ring"].cosine, judged["named"][3:5, 2])
     np.testing.assert_array_equal(seen.features, judged["features"][3:5])
@@ -172,7 +248,7 @@ def test_without_a_judge_of_attributes_there_are_none(folder, columns, tmp_path)
 
 def test_images_of_other_prompts_are_refused(folder, columns, tmp_path):
     for name, change, message in (
-        ("beyond", {"rows": columns["rows"] + 5}, "an image of prompt row 1[0-2], but .*prompts.csv has 10 rows"),
+        ("beyond", {"rows": columns["rows"] + 5}, "an image of prompt row 1[0-2], but the prompts have 10 rows"),
         ("before", {"rows": columns["rows"] - 1}, "an image of prompt row -1"),
     ):
         write_arrays(tmp_path / name, columns | change, {})

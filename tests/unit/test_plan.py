@@ -12,9 +12,10 @@ import yaml
 
 from lethe.config import load_config
 from lethe.errors import LetheError
-from lethe.model_files import model_files
+from lethe.model_files import model_files, weights_of
 from lethe.plan import ANY, Cell, Plan
 
+WEIGHTS = {"digits": weights_of("edm"), "shapes": weights_of("stable_diffusion")}
 MINIATURE = yaml.safe_load((Path(__file__).parents[2] / "config.yaml").read_text())
 
 
@@ -106,6 +107,22 @@ def test_big_sets_of_prompts_are_drawn_in_shards():
     assert len(plan.shards(Cell("shapes", "stripes", "rgd", "0"))) == 4
     for strategy in ("diversified", "uniform"):
         assert len(plan.training_shards("stripes", strategy)) == -(-2 * pairs // 50)
+
+
+@pytest.mark.parametrize(
+    ("study", "place", "size", "is_the_same"),
+    [("digits", "3/rgd", 108, True), ("digits", "3/rgd", 100, False), ("shapes", "stripes/rgd", 64, True)],
+)
+def test_records_do_not_depend_on_the_size_of_shards(study, place, size, is_the_same):
+    """But where a shard ends within a batch of the sampler. What is in a shard's file does depend on it."""
+    sampling = {**MINIATURE["studies"][study]["sampling"], "shard_images": size}
+    whole, parts = plan_of().expected(), plan_of(study, sampling=sampling).expected()
+    cell = f"results/miniature/{study}/{place}/seed0"
+    assert (whole[f"{cell}/records.csv"] == parts[f"{cell}/records.csv"]) is is_the_same
+    assert whole[f"{cell}/model/{WEIGHTS[study]}"] == parts[f"{cell}/model/{WEIGHTS[study]}"]
+    for name in ("images", "judged"):
+        assert whole[f"{cell}/{name}/shard0000.safetensors"] != parts[f"{cell}/{name}/shard0000.safetensors"]
+        assert f"{cell}/{name}/shard0002.safetensors" in parts.keys() - whole.keys()
 
 
 def test_a_cell_reads_what_its_method_learns_from():

@@ -29,3 +29,11 @@ def test_defaults_on_stable_diffusion(name):
     assert recipe.trainable == group
     assert {key: getattr(recipe.settings(), key) for key in published} == published
     assert getattr(recipe.settings(), "weight_decay", 0) == 0  # Adam
+
+
+def test_concept_ablation_has_the_rate_of_two_gpus():
+    recipe = method_named("concept_ablation").recipe("text")
+    settings = recipe.settings()
+    assert recipe.trainable == "kv"
+    assert (settings.steps, settings.weight_decay) == (100, 1e-2)
+    assert settings.learning_rate == pytest.approx(2e-6 * 4 * 2)

@@ -20,7 +20,7 @@ ARTEFACTS = {
         *("figure1", "figure3", "figure4", "figure5", "figure8", "figure9", "threshold", "tradeoff_text"),
         *("doco", "outside", "conflict"),
     },
-    "shapes3": {"table7"},
+    "shapes3": {"table7", "metrics"},
 }
 
 

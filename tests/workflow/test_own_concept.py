@@ -1,4 +1,4 @@
-"""The README's example of a concept of one's own, followed to the letter but for its sizes."""
+"""The example of docs/add_a_concept.md, followed to the letter but for its sizes."""
 
 from __future__ import annotations
 
@@ -30,9 +30,11 @@ print(pipeline("A red circle on the grass", num_inference_steps=2).images[0].siz
 """
 
 
-def _readme_example(checkout: Path) -> str:
-    section = (checkout / "README.md").read_text().split("## Forget a concept of your own")[1].split("\n## ")[0]
-    return re.search(r"```yaml\n(.*?)```", section, re.DOTALL)[1]
+DOCUMENT = "docs/add_a_concept.md"
+
+
+def _documented_example(checkout: Path) -> str:
+    return re.search(r"```yaml\n(.*?)```", (checkout / DOCUMENT).read_text(), re.DOTALL)[1]
 
 
 def _written(checkout: Path) -> dict[str, int]:
@@ -41,8 +43,8 @@ def _written(checkout: Path) -> dict[str, int]:
     return {str(path): path.stat().st_mtime_ns for path in files}
 
 
-def test_readme_example(made):
-    example = _readme_example(made.path)
+def test_documented_example(made):
+    example = _documented_example(made.path)
     smaller = re.sub(r"_pairs: \d+", "_pairs: 4", example)
     made.edit(
         "workflow/presets/smoke.yaml", lambda text: text.replace("      stripes:\n", f"{smaller}      stripes:\n", 1)
@@ -76,12 +78,12 @@ def test_readme_example(made):
     assert done.stdout.strip() == "(16, 16)"
 
 
-def test_readme_example_is_one_for_the_miniature(fresh):
-    """As it stands in the README."""
-    example = _readme_example(fresh.path)
+def test_documented_example_is_one_for_the_miniature(fresh):
+    """As it stands in the document."""
+    example = _documented_example(fresh.path)
     fresh.edit("config.yaml", lambda text: text.replace("      stripes:\n", f"{example}      stripes:\n", 1))
     card = "results/miniature/shapes/red/rgd/seed0/model/README.md"
-    assert card in (fresh.path / "README.md").read_text()
+    assert card in (fresh.path / DOCUMENT).read_text()
     planned = fresh.planned(card, preset="miniature")
     assert "unlearn: rgd forgets shapes red, seed 0" in planned
     assert not [job for job in planned if re.search("digits|stripes|van_gogh", job)]

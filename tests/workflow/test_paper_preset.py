@@ -6,12 +6,17 @@ import csv
 import json
 import re
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import yaml
 from checkout import Checkout, copy_of_repository
 from paper_assets import write_assets
+
+from lethe.config.reading import read_preset
+from lethe.costs.work import work_of
+from lethe.plan import Plan
 
 pytestmark = pytest.mark.workflow
 
@@ -90,7 +95,7 @@ def test_a_missing_asset_stops_the_run_before_its_first_job(small: tuple[Checkou
     folder = small[1].parent / "assets"
     (folder / "nudenet").rename(folder / "elsewhere")
     try:
-        done = run(small, "results/paper/sd14/nudity/salun/seed0/judged.safetensors", check=False)
+        done = run(small, "results/paper/sd14/nudity/salun/seed0/judged/shard0000.safetensors", check=False)
     finally:
         (folder / "elsewhere").rename(folder / "nudenet")
     output = _output(done)
@@ -105,6 +110,16 @@ def test_the_real_preset_is_planned_without_its_assets(small: tuple[Checkout, Pa
     stages = ("fetch", "data", "given_base_edm", "given_base", "given_base_stable_diffusion_3", "encode", "sample")
     assert {stage for stage in stages if re.search(rf"^{stage} +\d+$", output, re.MULTILINE)} == set(stages)
     assert "unlearn: rgd forgets sd14 van_gogh, seed 0" in output
+    # What make plan counts is what Snakemake would run, shard by shard.
+    jobs = {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", output, re.MULTILINE)}
+    counted = Counter(work.stage for work in work_of(Plan(read_preset(["paper"]))))
+    assert counted == {
+        "base": sum(jobs[rule] for rule in jobs if rule.startswith("given_base")),
+        "training images": jobs["training_images"],
+        "unlearn": sum(jobs[rule] for rule in jobs if rule.startswith("unlearn")),
+        "sample": jobs["sample"],
+        "judge": jobs["judge_images"] + jobs["judge_images_text"],
+    }
 
 
 def _output(done: subprocess.CompletedProcess[str]) -> str:

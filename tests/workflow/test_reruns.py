@@ -14,7 +14,7 @@ pytestmark = pytest.mark.workflow
 PRESET = "workflow/presets/smoke.yaml"
 SALUN = [
     "card: digits 3 salun, seed 0",
-    "judge: digits 3 salun, seed 0",
+    "judge: digits 3 salun, seed 0, shard 0000",
     "measure: digits 3 salun, seed 0",
     "sample: digits 3 salun, seed 0, shard 0000",
     "table1: results/smoke/tables/table1.md",
@@ -28,7 +28,7 @@ SALUN_OF_BOTH = sorted(
         "cost: results/smoke/tables/cost.md",
         *(f"figure: results/smoke/figures/{name}.png" for name in ("figure1", "figure3", "figure4", "threshold")),
         "figure: results/smoke/figures/tradeoff_text.png",
-        "judge: shapes stripes salun, seed 0",
+        "judge: shapes stripes salun, seed 0, shard 0000",
         "measure: shapes stripes salun, seed 0",
         "sample: shapes stripes salun, seed 0, shard 0000",
         "table: results/smoke/tables/table2.md",

@@ -17,6 +17,7 @@ from safetensors.numpy import load_file
 from lethe.artefacts.typeset import NOTHING
 from lethe.files import read_provenance
 from lethe.record import read_records
+from lethe.report.words import metric_means
 
 pytestmark = pytest.mark.workflow
 
@@ -67,6 +68,13 @@ def test_records_carry_their_protocol(finished):
     destroyed = {record.metric: record.value for record in records if record.variant == "destroyed"}
     assert destroyed["UA"] > 0.9
     assert destroyed["RA"] < 0.3
+
+
+def test_the_report_can_say_what_every_metric_means(finished):
+    records = read_records(sorted(finished.path.glob("results/smoke/*/*/*/seed*/[rm]e*s.csv")))
+    metrics = {record.metric for record in records}
+    assert {"UA", "AS", "colourfulness"} < metrics
+    assert not [metric for metric in metrics if not metric_means(metric)]
 
 
 def test_records_of_a_text_study_carry_their_protocol(finished):

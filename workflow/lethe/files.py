@@ -118,6 +118,36 @@ def read_provenance(path: str | Path) -> dict[str, Any]:
         return json.loads((stream.metadata() or {}).get("lethe", "{}"))
 
 
+def array_shapes(path: str | Path) -> dict[str, tuple[int, ...]]:
+    """The shape of each array of a safetensors file (its header; no array is loaded)."""
+    from safetensors import safe_open
+
+    with _opened(path, safe_open) as stream:
+        return {name: tuple(stream.get_slice(name).get_shape()) for name in stream.keys()}  # noqa: SIM118 - no mapping
+
+
+class StoredArray:
+    """One array of a safetensors file, of which only the asked rows are read: an image set can be larger than memory.
+
+    It is used as an array whose first axis is sliced or indexed.
+    """
+
+    def __init__(self, path: str | Path, name: str) -> None:
+        from safetensors import safe_open
+
+        self._slice = _opened(path, safe_open).get_slice(name)
+        self.shape = tuple(self._slice.get_shape())
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice | int) -> np.ndarray:
+        if isinstance(rows, slice):
+            start, stop, _ = rows.indices(len(self))
+            return self._slice[start:stop]
+        return self._slice[int(rows) : int(rows) + 1][0]
+
+
 def as_bytes(texts: Sequence[str]) -> np.ndarray:
     """Texts as uint8 (N, longest): UTF-8, padded with zeros. :func:`as_texts` undoes it."""
     coded = np.array([text.encode() for text in texts], dtype=bytes)

@@ -34,6 +34,18 @@ def all_classes(classes: int, settings: SamplingSettings) -> ImagePlan:
     return _rows([(label, count) for label in range(classes)], classes)
 
 
+def class_images(target: int | None, classes: int, settings: SamplingSettings) -> ImagePlan:
+    """The images of a model that forgets one target, or of one that serves every target."""
+    return all_classes(classes, settings) if target is None else one_target(target, classes, settings)
+
+
+def class_image_count(target: int | None, classes: int, settings: SamplingSettings) -> int:
+    """How many images that are."""
+    if target is None:
+        return classes * max(settings.forget_images, settings.retain_images)
+    return settings.forget_images + (classes - 1) * settings.retain_images
+
+
 def _rows(counts: list[tuple[int, int]], classes: int) -> ImagePlan:
     """In the order of seeds the classes alternate, so that every shard shows all of them."""
     seeds = np.sort(np.concatenate([np.arange(count) * classes + label for label, count in counts]))

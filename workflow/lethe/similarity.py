@@ -12,9 +12,10 @@ import numpy as np
 
 from lethe.cli import add_provenance, command
 from lethe.errors import LetheError
-from lethe.files import read_arrays, write_rows
+from lethe.files import write_rows
 from lethe.settings.options import add_options, from_options
 from lethe.settings.sets import SimilaritySettings
+from lethe.shards import read_shards
 
 # As many classes are called near, in the paper's Case 1 and its Figure 7.
 NEAR = 2
@@ -114,7 +115,7 @@ def read_similarity(path: str | Path) -> Similarity:
 
 def main(arguments: argparse.Namespace) -> None:
     settings = from_options(SimilaritySettings, arguments)
-    arrays, made = read_arrays(arguments.judged, only=("features", "conditions", "zero_shot_embeddings"))
+    arrays, made = read_shards([arguments.judged], only=("features", "conditions", "zero_shot_embeddings"))
     if not {"features", "conditions"} <= arrays.keys() or not {"judge", "judge_sha256", "classes"} <= made.keys():
         raise LetheError(
             f"{arguments.judged}: not a judge's outputs on labelled images", "make it with python -m lethe.judge class"

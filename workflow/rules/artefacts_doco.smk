@@ -43,7 +43,7 @@ if "outside" in plan.doco.tables():
     rule outside:
         input:
             code=code_of_artefact("outside"),
-            judged=[plan.doco.plan.judged_file(cell) for cell in plan.doco.outside_cells],
+            judged=[file for _, file in plan.doco.outside_judged],
             prompts=list(plan.doco.prompts.values()),
         output:
             csv=report(
@@ -66,7 +66,7 @@ if "outside" in plan.doco.tables():
             mem_mb=1000,
             runtime=10,
         params:
-            cells=[cell.name for cell in plan.doco.outside_cells],
+            cells=[cell.name for cell, _ in plan.doco.outside_judged],
             study=plan.doco.study,
             options=plan.doco.outside_options,
             measures=plan.doco.measure_options,

@@ -31,16 +31,48 @@ rule real_images_text:
     message:
         "judge: looking at real photographs for {wildcards.study}"
     shell:
-        "python -m lethe.judge captions {params.images} {params.weights} --output {output.features} {params.job}"
+        "python -m lethe.judge photographs {params.images} {params.weights} --output {output.features} {params.job}"
         " > {log} 2>&1"
+
+
+rule judge_captions:
+    input:
+        weights=ancient(lambda wildcards: inputs_of(plan.captions.weights(wildcards.study))),
+        prompts="results/{preset}/{study}/{target}/prompts.csv",
+        images="results/{preset}/{study}/{target}/{variant}/seed{seed}/images/shard{shard}.safetensors",
+    output:
+        features=ensure(
+            "results/{preset}/{study}/{target}/{variant}/seed{seed}/judged_captions/shard{shard}.safetensors",
+            non_empty=True,
+        ),
+    log:
+        "results/{preset}/logs/{study}/{target}/{variant}/seed{seed}/judged_captions{shard}.log",
+    benchmark:
+        "results/{preset}/benchmarks/{study}/{target}/{variant}/seed{seed}/judged_captions{shard}.jsonl"
+    wildcard_constraints:
+        study="|".join(plan.captions.plans),
+    conda:
+        "../../envs/cpu.yaml"
+    threads: compute.threads
+    resources:
+        gpu=compute.gpus,
+        mem_mb=compute.memory_mb,
+        runtime=compute.minutes,
+    params:
+        weights=lambda wildcards: option_of("weights", plan.captions.weights(wildcards.study)),
+        job=lambda wildcards: str(plan.captions.judged(plan.cell_of(wildcards))),
+    message:
+        "judge: captions of {wildcards.study} {wildcards.target} {wildcards.variant}, seed {wildcards.seed},"
+        " shard {wildcards.shard}"
+    shell:
+        "python -m lethe.judge captions --images {input.images} --prompts {input.prompts} {params.weights}"
+        " --output {output.features} {params.job} > {log} 2>&1"
 
 
 rule caption_distances:
     input:
         real="results/{preset}/{study}/judge/photographs.safetensors",
-        weights=ancient(lambda wildcards: inputs_of(plan.captions.weights(wildcards.study))),
-        prompts="results/{preset}/{study}/{target}/prompts.csv",
-        images=lambda wildcards: plan.of(wildcards).shards(plan.cell_of(wildcards)),
+        judged=lambda wildcards: plan.captions.judged_files(plan.cell_of(wildcards)),
     output:
         records=ensure("results/{preset}/{study}/{target}/{variant}/seed{seed}/captions.csv", non_empty=True),
     log:
@@ -53,17 +85,15 @@ rule caption_distances:
         "../../envs/cpu.yaml"
     threads: compute.threads
     resources:
-        gpu=compute.gpus,
         mem_mb=compute.memory_mb,
         runtime=compute.minutes,
     params:
-        weights=lambda wildcards: option_of("weights", plan.captions.weights(wildcards.study)),
         job=lambda wildcards: str(plan.captions.distances(plan.cell_of(wildcards))),
     message:
         "captions: {wildcards.study} {wildcards.target} {wildcards.variant}, seed {wildcards.seed}"
     shell:
-        "python -m lethe.measure captions --images {input.images} --prompts {input.prompts} --real {input.real}"
-        " {params.weights} --output {output.records} {params.job} > {log} 2>&1"
+        "python -m lethe.measure captions --judged {input.judged} --real {input.real} --output {output.records}"
+        " {params.job} > {log} 2>&1"
 
 
 rule captions:

@@ -1,5 +1,5 @@
 """In: real images, and judges that are given. Out: the judges that are trained and their held-out accuracy, what all
-judges see in real and in generated images, and which classes are near to each other."""
+judges see in real and in generated images, these shard by shard, and which classes are near to each other."""
 
 
 rule judge_train:
@@ -91,13 +91,15 @@ rule judge_images:
     input:
         judge="results/{preset}/{study}/judge/judge.safetensors",
         given=ancient(lambda wildcards: inputs_of(*plan.of(wildcards).given_judges.values())),
-        images=lambda wildcards: plan.of(wildcards).shards(plan.cell_of(wildcards)),
+        images="results/{preset}/{study}/{target}/{variant}/seed{seed}/images/shard{shard}.safetensors",
     output:
-        judged=ensure("results/{preset}/{study}/{target}/{variant}/seed{seed}/judged.safetensors", non_empty=True),
+        judged=ensure(
+            "results/{preset}/{study}/{target}/{variant}/seed{seed}/judged/shard{shard}.safetensors", non_empty=True
+        ),
     log:
-        "results/{preset}/logs/{study}/{target}/{variant}/seed{seed}/judge.log",
+        "results/{preset}/logs/{study}/{target}/{variant}/seed{seed}/judge{shard}.log",
     benchmark:
-        "results/{preset}/benchmarks/{study}/{target}/{variant}/seed{seed}/judge.jsonl"
+        "results/{preset}/benchmarks/{study}/{target}/{variant}/seed{seed}/judge{shard}.jsonl"
     wildcard_constraints:
         study=plan.studies_of("class"),
     conda:
@@ -111,7 +113,7 @@ rule judge_images:
         given=lambda wildcards: " ".join(option_of(*item) for item in plan.of(wildcards).given_judges.items()),
         job=lambda wildcards: str(plan.of(wildcards).judged(plan.cell_of(wildcards))),
     message:
-        "judge: {wildcards.study} {wildcards.target} {wildcards.variant}, seed {wildcards.seed}"
+        "judge: {wildcards.study} {wildcards.target} {wildcards.variant}, seed {wildcards.seed}, shard {wildcards.shard}"
     shell:
         "python -m lethe.judge class apply --judge {input.judge} --images {input.images} --output {output.judged}"
         " {params.given} {params.job} > {log} 2>&1"
@@ -211,13 +213,15 @@ rule judge_images_text:
         judges=lambda wildcards: plan.of(wildcards).trained_judge_files,
         given=ancient(lambda wildcards: plan.of(wildcards).given_judge_inputs),
         prompts="results/{preset}/{study}/{target}/prompts.csv",
-        images=lambda wildcards: plan.of(wildcards).shards(plan.cell_of(wildcards)),
+        images="results/{preset}/{study}/{target}/{variant}/seed{seed}/images/shard{shard}.safetensors",
     output:
-        judged=ensure("results/{preset}/{study}/{target}/{variant}/seed{seed}/judged.safetensors", non_empty=True),
+        judged=ensure(
+            "results/{preset}/{study}/{target}/{variant}/seed{seed}/judged/shard{shard}.safetensors", non_empty=True
+        ),
     log:
-        "results/{preset}/logs/{study}/{target}/{variant}/seed{seed}/judge.log",
+        "results/{preset}/logs/{study}/{target}/{variant}/seed{seed}/judge{shard}.log",
     benchmark:
-        "results/{preset}/benchmarks/{study}/{target}/{variant}/seed{seed}/judge.jsonl"
+        "results/{preset}/benchmarks/{study}/{target}/{variant}/seed{seed}/judge{shard}.jsonl"
     wildcard_constraints:
         study=plan.studies_of("text"),
     conda:
@@ -230,7 +234,7 @@ rule judge_images_text:
     params:
         job=lambda wildcards: str(plan.of(wildcards).judged(plan.cell_of(wildcards))),
     message:
-        "judge: {wildcards.study} {wildcards.target} {wildcards.variant}, seed {wildcards.seed}"
+        "judge: {wildcards.study} {wildcards.target} {wildcards.variant}, seed {wildcards.seed}, shard {wildcards.shard}"
     shell:
         "python -m lethe.judge text apply --prompts {input.prompts} --images {input.images} --output {output.judged}"
         " {params.job} > {log} 2>&1"

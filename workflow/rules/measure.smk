@@ -4,7 +4,7 @@ cards of the unlearned models."""
 
 rule measure:
     input:
-        judged=lambda wildcards: plan.of(wildcards).judged_file(plan.cell_of(wildcards)),
+        judged=lambda wildcards: plan.of(wildcards).judged_files(plan.cell_of(wildcards)),
         real="results/{preset}/{study}/data/judged_train.safetensors",
         held_out="results/{preset}/{study}/data/judged_test.safetensors",
         reference=ancient(lambda wildcards: inputs_of(plan.of(wildcards).given_reference)),
@@ -34,8 +34,8 @@ rule measure:
 
 rule measure_text:
     input:
-        judged=lambda wildcards: plan.of(wildcards).judged_file(plan.cell_of(wildcards)),
-        base_judged=lambda wildcards: plan.of(wildcards).judged_file(
+        judged=lambda wildcards: plan.of(wildcards).judged_files(plan.cell_of(wildcards)),
+        base_judged=lambda wildcards: plan.of(wildcards).judged_files(
             plan.of(wildcards).base_cell(plan.cell_of(wildcards))
         ),
         prompts="results/{preset}/{study}/{target}/prompts.csv",

@@ -16,6 +16,7 @@ from lethe.artefacts import (
     figure6,
     figure7,
     laboratory,
+    metrics,
     outside,
     paired,
     prompt_examples,
@@ -62,6 +63,7 @@ _COMMANDS = {
     "conflict": conflict,
     "quirks": quirks,
     "captions": captions,
+    "metrics": metrics,
 }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lethe.artefacts import typeset
-from lethe.artefacts.naming import cell_named, check_parallel, title_of, titles_of
+from lethe.artefacts.naming import CellName, cell_named, check_parallel, title_of, titles_of
 from lethe.artefacts.outputs import add_table_outputs
 from lethe.artefacts.outside_numbers import COLUMNS as MEASURED
 from lethe.artefacts.outside_numbers import Outside, Verdict, outside_of
@@ -87,7 +87,10 @@ def main(arguments: argparse.Namespace) -> None:
         title_of(titles, name, "--variants")
     shown = []
     for target in targets:
-        own = [(cell, path) for cell, path in zip(cells, arguments.judged, strict=True) if cell.target == target]
+        own: dict[CellName, list[Path]] = {}
+        for cell, path in zip(cells, arguments.judged, strict=True):
+            if cell.target == target:
+                own.setdefault(cell, []).append(path)
         if not own:
             raise LetheError(f"no cell is of the target '{target}'", nearest(target, {cell.target for cell in cells}))
         file = Path(title_of(prompts, target, "--prompts"))
@@ -111,9 +114,11 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--cells", nargs="+", required=True, metavar="VARIANT/TARGET/SEED", help="the cells shown")
     parser.add_argument(
-        "--judged", type=Path, nargs="+", required=True, metavar="FILE", help="the judges' outputs on their images"
+        "--cells", nargs="+", required=True, metavar="VARIANT/TARGET/SEED", help="the cell that each file is of"
+    )
+    parser.add_argument(
+        "--judged", type=Path, nargs="+", required=True, metavar="FILE", help="the judges' outputs, shard by shard"
     )
     parser.add_argument("--study", required=True, help="the study that the cells are of")
     parser.add_argument(

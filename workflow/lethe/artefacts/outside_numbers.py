@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -109,14 +109,14 @@ def _sign(column: Column, difference: Estimate) -> int:
 
 def outside_of(
     target: str,
-    cells: Iterable[tuple[CellName, Path]],
+    cells: Mapping[CellName, Sequence[Path]],
     prompts: Path,
     seen: ConceptSeen,
     sampling: TextSamplingSettings,
     settings: TextMeasureSettings,
 ) -> Outside:
-    """Read the judges' outputs of one target's cells. ``seen`` says how the concept shows: by an attribute of the
-    attribute judge if one is named, by the detector's parts otherwise."""
+    """Read the judges' outputs of one target's cells, each from its shards. ``seen`` says how the concept shows: by an
+    attribute of the attribute judge if one is named, by the detector's parts otherwise."""
     rows = read_prompts(prompts)
     plan = prompt_images(rows, "measure", sampling)
     set_of = np.array([rows[row].set for row in plan.rows])
@@ -127,12 +127,12 @@ def outside_of(
         )
     by_row: dict[str, list[dict[Column, np.ndarray]]] = {}
     judges: list[tuple[Path, dict]] = []
-    for cell, path in cells:
-        judged, made = read_judged(path, plan)
-        judges.append((path, made["judges"]))
+    for cell, paths in cells.items():
+        judged, made = read_judged(paths, plan)
+        judges.append((paths[0], made["judges"]))
         if made["judges"] != judges[0][1]:
             raise LetheError(
-                f"{judges[0][0]} and {path} were judged by different judges", "judge both with the same ones"
+                f"{judges[0][0]} and {paths[0]} were judged by different judges", "judge both with the same ones"
             )
         by_row.setdefault(cell.variant, []).append(_columns(judged, places, seen, settings))
     values = {

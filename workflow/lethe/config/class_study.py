@@ -18,6 +18,7 @@ from lethe.settings.data import ClassData
 from lethe.settings.given_judges import InceptionJudge, ZeroShotJudge
 from lethe.settings.judge import JudgeSettings
 from lethe.settings.measures import MeasureSettings
+from lethe.settings.metrics import MetricNames
 from lethe.settings.sampling import SamplingSettings
 from lethe.settings.sets import SetsSettings, SimilaritySettings
 
@@ -55,6 +56,7 @@ class ClassStudy(Settings, StudyRows):
     unlearn: UnlearnSettings = Field(default_factory=UnlearnSettings, description="What all methods share.")
     sampling: SamplingSettings = Field(default_factory=SamplingSettings, description="The image sets.")
     measures: MeasureSettings = Field(default_factory=MeasureSettings, description="Minimum sizes and intervals.")
+    metrics: MetricNames = ()
     targets: Targets = Field(description="The classes to forget, each on its own.")
     seeds: Seeds = Field((0,), description="Training seeds: of D_r, batches and noise of the unlearning.")
     variants: dict[Name, Variant] = Field(description="The rows of the tables, by name, in their order.")

@@ -16,6 +16,7 @@ from lethe.settings.concept import Concept
 from lethe.settings.given_text_judges import NUDENET_FLOOR
 from lethe.settings.judge import TextJudgeSettings
 from lethe.settings.measures import TextMeasureSettings
+from lethe.settings.metrics import MetricNames
 from lethe.settings.stable_diffusion import StableDiffusionSettings
 from lethe.settings.text_data import TextDataSettings
 from lethe.settings.text_sampling import SAMPLERS, TextSamplingSettings
@@ -44,6 +45,7 @@ class TextStudy(Settings, StudyRows):
     measures: TextMeasureSettings = Field(
         default_factory=TextMeasureSettings, description="Thresholds, minimum sizes and intervals."
     )
+    metrics: MetricNames = ()
     captions: CaptionSettings | None = Field(
         None,
         description="FID and KID of the images of listed captions to real photographs, made only when the table "

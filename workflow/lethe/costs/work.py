@@ -10,10 +10,9 @@ from lethe.config.class_study import CLASSES
 from lethe.costs import networks
 from lethe.costs.networks import StudyCost, study_cost
 from lethe.costs.passes import passes_of_run
-from lethe.image_plan import all_classes, one_target
 from lethe.methods.method import Control, Recipe
 from lethe.plan import Plan
-from lethe.plan.study import ANY, Cell, StudyPlan
+from lethe.plan.study import Cell, StudyPlan
 from lethe.prompt_images import image_count
 
 Stage = Literal["base", "training images", "unlearn", "sample", "judge"]
@@ -117,26 +116,20 @@ class _StudyWork:
                 yield self._work("training images", flops, self._sampling_memory(), count * self.cost.image_bytes, done)
 
     def images(self, cell: Cell) -> Iterator[Work]:
-        sampling, shards = self.study.sampling, self.plan.shards(cell)
-        total, each = self._images_of(cell)
-        for shard, done in enumerate(shards):
+        """Drawing and judging, shard by shard."""
+        sampling, total, each = self.study.sampling, self.plan.image_count(cell), self._image_flops()
+        for shard, files in enumerate(zip(self.plan.shards(cell), self.plan.judged_files(cell), strict=True)):
             count = min(sampling.shard_images, total - shard * sampling.shard_images)
             disk = count * self.cost.image_bytes
-            drawn = self._work("sample", count * each, self._sampling_memory(), disk, done)
+            drawn = self._work("sample", count * each, self._sampling_memory(), disk, files[0])
             yield drawn._replace(precision="tf32") if getattr(sampling, "tf32", False) else drawn
-        judged = self._work("judge", total * self._judge_flops(), _CONTEXT, 0, self.plan.judged_file(cell))
-        yield judged._replace(precision="float32")
+            judged = self._work("judge", count * self._judge_flops(), _CONTEXT, 0, files[1])
+            yield judged._replace(precision="float32")
 
-    def _images_of(self, cell: Cell) -> tuple[int, float]:
-        """How many images a cell has, and FLOPs for each."""
-        sampling = self.study.sampling
-        if self.plan.kind == "text":
-            return image_count(self.study.targets[cell.target], "measure", sampling), self._text_image_flops()
-        classes = CLASSES[self.study.data.source]
-        images = (
-            all_classes(classes, sampling) if cell.target == ANY else one_target(int(cell.target), classes, sampling)
-        )
-        return len(images.seeds), (2 * sampling.steps - 1) * self.network.flops
+    def _image_flops(self) -> float:
+        """Of drawing one image."""
+        is_text = self.plan.kind == "text"
+        return self._text_image_flops() if is_text else (2 * self.study.sampling.steps - 1) * self.network.flops
 
     def _text_image_flops(self) -> float:
         """Guidance asks twice; PNDM asks once more than it has steps."""

@@ -6,18 +6,23 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from lethe.data import LabelledImages, read_images
 from lethe.device import choose_device
 from lethe.files import sha256_of, write_arrays
-from lethe.judge.commands import add_training_files, keep_if_accurate, main, read_image_set, subcommand
+from lethe.image_plan import class_images
+from lethe.judge.commands import add_training_files, keep_if_accurate, main, subcommand
 from lethe.judge.given import add_given, look_given
+from lethe.judge.images import Images, open_images, settings_of, shard_of_set
 from lethe.judges.classifier import Classifier, load_classifier, look
 from lethe.judges.classifier_training import train_classifier
 from lethe.judges.pictures import Examples
 from lethe.settings.judge import JudgeSettings
 from lethe.settings.options import add_options, from_options
+from lethe.settings.sampling import SamplingSettings
+from lethe.shards import Shard, whole
 from lethe.training import use_threads
 
 __all__ = ["main", "parser"]
@@ -52,26 +57,37 @@ def train(arguments: argparse.Namespace) -> None:
     )
 
 
+def shard_of_classes(images: Images, classes: int) -> tuple[Shard, np.ndarray]:
+    """Where the images lie in their set, and the conditions (N,) of the whole set. Real images are a whole set."""
+    if "shard" not in images.made:
+        return whole(len(images.pixels)), images.column("conditions")
+    settings = settings_of(images, SamplingSettings)
+    plan = class_images(images.made["target"], classes, settings)
+    return shard_of_set(images, "conditions", plan.conditions, plan.seeds, settings), plan.conditions
+
+
 def apply(arguments: argparse.Namespace) -> None:
     use_threads()
     device = choose_device(arguments.device)
     classifier, judged_by = load_classifier(arguments.judge)
-    arrays, made = read_image_set(arguments.images)
-    images = arrays.pop("images")
-    features, logits = look(classifier, images, device)
-    given, said = look_given(arguments, images, arrays["conditions"], judged_by["classes"], device)
+    classes = judged_by["classes"]
+    images = open_images(arguments.images)
+    shard, conditions = shard_of_classes(images, len(classes))
+    features, logits = look(classifier, images.pixels, device, shard=shard)
+    given, said = look_given(arguments, images.pixels, shard, conditions, classes, device)
     record = {
         "stage": "judge apply",
         "fingerprint": arguments.fingerprint,
         "judge": judged_by["judge"],
         "judge_sha256": sha256_of(arguments.judge),
-        "classes": judged_by["classes"],
+        "classes": classes,
         "features": FEATURES,
-        "images": made,
+        "images": images.made,
+        "shard": shard._asdict(),
         **said,
     }
     seen = {"features": features.numpy(), "logits": logits.numpy(), **given}
-    write_arrays(arguments.output, {**seen, **arrays}, record)
+    write_arrays(arguments.output, {**seen, **images.columns}, record)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -82,7 +98,7 @@ def parser() -> argparse.ArgumentParser:
     add_options(training, JudgeSettings)
     applying = subcommand(commands, "apply", apply, "write what the judges see in images")
     applying.add_argument("--judge", type=Path, required=True, help="the trained judge")
-    applying.add_argument("--images", type=Path, nargs="+", required=True, help="image files: shards of one set")
+    applying.add_argument("--images", type=Path, required=True, help="image file: real images, or one shard of a set")
     applying.add_argument("--output", type=Path, required=True, help="safetensors file to write")
     add_given(applying)
     return parser

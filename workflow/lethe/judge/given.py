@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from lethe.files import StoredArray
 from lethe.settings.common import Settings
 from lethe.settings.given_judges import InceptionSettings, ZeroShotSettings
 from lethe.settings.options import add_options, from_options
+from lethe.shards import Shard
 
 
 class GivenSettings(Settings):
@@ -41,15 +43,17 @@ def add_given(parser: argparse.ArgumentParser) -> None:
 
 def look_given(
     arguments: argparse.Namespace,
-    images: np.ndarray,
+    images: StoredArray,
+    shard: Shard,
     conditions: np.ndarray,
     classes: Sequence[str],
     device: torch.device,
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """What the given judges see, as arrays, and what is to be said of them; nothing where none is given.
+    """What the given judges see in a shard of images, as arrays, and what is to be said of them; nothing where none is
+    given. ``conditions`` are those of the whole set.
 
     ``zero_shot_logits`` (N, K + 1), on request ``zero_shot_embeddings`` (N, d); ``inception_rows`` (M,) are the images
-    that Inception has seen and ``inception_<front end>`` (M, 2048) their features.
+    that Inception has seen, counted from the set's first, and ``inception_<front end>`` (M, 2048) their features.
     """
     settings = from_options(GivenSettings, arguments)
     arrays: dict[str, np.ndarray] = {}
@@ -60,7 +64,7 @@ def look_given(
         sentences = [settings.zero_shot.prompt.replace("{}", name) for name in (*classes, settings.zero_shot.noise)]
         judge = load_zero_shot(arguments.clip, sentences, device)
         batch, kept = settings.zero_shot.batch, arguments.keep_embeddings
-        arrays["zero_shot_logits"], embeddings = look_zero_shot(judge, images, batch, embeddings=kept)
+        arrays["zero_shot_logits"], embeddings = look_zero_shot(judge, images, batch, embeddings=kept, shard=shard)
         if embeddings is not None:
             arrays["zero_shot_embeddings"] = embeddings
         said["zero_shot"] = {"sha256": judge.sha256, "sentences": sentences}
@@ -70,9 +74,10 @@ def look_given(
 
         rows = rows_for_distances(conditions, arguments.distance_images, arguments.target)
         front_ends = settings.inception.front_ends
-        network = load_inception(arguments.weights)
-        chosen = (images[row] for row in rows)  # one by one: they need no second copy
-        found = look_inception(network, chosen, front_ends, device, settings.inception.batch, count=len(rows))
+        network, seen = load_inception(arguments.weights), shard.among(rows)
+        rows = rows[seen.first : seen.end]
+        chosen = (images[row - shard.first] for row in rows)  # one by one: they need no second copy
+        found = look_inception(network, chosen, front_ends, device, settings.inception.batch, seen)
         arrays |= {"inception_rows": rows} | {f"inception_{name}": features for name, features in found.items()}
         said["inception"] = {"sha256": sha256_of(arguments.weights), "front_ends": list(front_ends)}
     return arrays, said

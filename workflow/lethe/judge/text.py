@@ -10,14 +10,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from lethe.cli import provenance
 from lethe.data import CaptionedImages, read_captioned
 from lethe.device import choose_device
 from lethe.errors import LetheError
 from lethe.files import sha256_of, write_arrays
-from lethe.judge.commands import add_training_files, keep_if_accurate, main, read_image_set, subcommand, write_report
+from lethe.judge.commands import add_training_files, keep_if_accurate, main, subcommand, write_report
+from lethe.judge.images import open_images
+from lethe.judge.prompt_shards import shard_of_prompts
 from lethe.judges.classifier import load_classifier, look, predicted
 from lethe.judges.classifier_training import train_classifier
 from lethe.judges.pictures import Examples
@@ -105,25 +105,23 @@ def apply(arguments: argparse.Namespace) -> None:
     device, reading = choose_device(arguments.device), from_options(DetectorReading, arguments)
     table = read_prompts(arguments.prompts)
     prompts, listed = [row.prompt for row in table], may_be_cut(table)
-    arrays, made = read_image_set(arguments.images)
-    images, seeds, rows = (_column(arguments.images[0], arrays, name) for name in ("images", "seeds", "rows"))
-    for row in rows[(rows < 0) | (rows >= len(prompts))]:
-        raise LetheError(
-            f"{arguments.images[0]}: an image of prompt row {row}, but {arguments.prompts} has {len(prompts)} rows",
-            "give the prompts that the images were drawn from",
-        )
+    images = open_images(arguments.images)
+    pixels, seeds, rows = images.pixels, images.column("seeds"), images.column("rows")
+    shard, rows_of_set = shard_of_prompts(images, table)
     aligned, name = alignment.load_alignment(arguments.alignment, arguments.architecture)
     detector = load_detector(arguments.detector)
     judges = {
         "alignment": _judge(name, alignment.weights_file(arguments.alignment)),
         "detector": _judge(detector.provenance.get("judge", f"detector {arguments.detector.stem}"), arguments.detector),
     }
-    texts = [prompts[row] for row in rows]
-    similarity, as_released = alignment.look(aligned, images, texts, seeds, device, may_be_cut=listed)
+    texts, among = ([prompts[row] for row in some] for some in (rows, rows_of_set))
+    similarity, as_released = alignment.look(
+        aligned, pixels, texts, seeds, device, may_be_cut=listed, shard=shard, among=among
+    )
     cut = cut_by_set(table, {text for text in listed if aligned.is_too_long(text)})
     for name_of_set, count in cut.items():
         print(f"{name_of_set}: {count} of its prompts are too long for the alignment judge, and cut")
-    found = detector.detect(images, reading)
+    found = detector.detect(pixels, reading, shard=shard)
     outputs = {
         "seeds": seeds,
         "rows": rows,
@@ -139,22 +137,17 @@ def apply(arguments: argparse.Namespace) -> None:
         "judges": judges,
     }
     if names := from_options(NamedConcepts, arguments).texts():
-        outputs["named"] = alignment.compare_with_names(aligned, images, list(names.values()), device)
+        outputs["named"] = alignment.compare_with_names(aligned, pixels, list(names.values()), device, shard=shard)
         record["named"] = [list(name) for name in names.items()]
     if arguments.attributes is not None:
         classifier, judged_by = load_classifier(arguments.attributes)
-        features, logits = look(classifier, images, device)
+        features, logits = look(classifier, pixels, device, shard=shard)
         outputs |= {"attributes": predicted(classifier, logits), "features": features.numpy()}
         record["heads"] = judged_by["heads"]
         judges["attributes"] = _judge(judged_by["judge"], arguments.attributes)
-    record |= {"stage": "judge apply", "fingerprint": arguments.fingerprint, "images": made}
+    record |= {"stage": "judge apply", "fingerprint": arguments.fingerprint, "images": images.made}
+    record["shard"] = shard._asdict()
     write_arrays(arguments.output, outputs, record)
-
-
-def _column(path: Path, arrays: dict[str, np.ndarray], name: str) -> np.ndarray:
-    if name not in arrays:
-        raise LetheError(f"{path}: its images have no {name}", "give images that python -m lethe.sample text drew")
-    return arrays[name]
 
 
 def _judge(name: str, weights: Path) -> dict[str, str]:
@@ -186,7 +179,7 @@ def parser() -> argparse.ArgumentParser:
     applying.add_argument("--detector", type=Path, required=True, help="ONNX file of the detector")
     applying.add_argument("--attributes", type=Path, help="the judge of attributes [none]")
     applying.add_argument("--prompts", type=Path, required=True, help="prompts.csv of the target")
-    applying.add_argument("--images", type=Path, nargs="+", required=True, help="image files: shards of one set")
+    applying.add_argument("--images", type=Path, required=True, help="image file: one shard of a set")
     applying.add_argument("--output", type=Path, required=True, help="safetensors file to write")
     add_options(applying, DetectorReading)
     add_options(applying, NamedConcepts)

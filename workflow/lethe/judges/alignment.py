@@ -25,7 +25,9 @@ from torchvision.transforms.functional import to_pil_image
 
 from lethe.errors import LetheError, nearest
 from lethe.files import order_metadata, read_provenance, written_whole
+from lethe.judges.pictures import in_batch
 from lethe.randomness import derived_seed
+from lethe.shards import Shard, whole
 
 CONFIG = "open_clip_config.json"
 WEIGHTS = "open_clip_model.safetensors"
@@ -76,13 +78,21 @@ class Alignment:
 
     @torch.inference_mode()
     def embed_texts(
-        self, texts: Sequence[str], device: torch.device, batch: int = 256, may_be_cut: Collection[str] = ()
+        self,
+        texts: Sequence[str],
+        device: torch.device,
+        batch: int = 256,
+        may_be_cut: Collection[str] = (),
+        among: Sequence[str] = (),
     ) -> Tensor:
-        """Unit embeddings (N, d) of prompts, each distinct one embedded once."""
-        place = {text: number for number, text in enumerate(dict.fromkeys(texts))}
+        """Unit embeddings (N, d) of prompts, each distinct one embedded once. Those of a shard are ``among`` the whole
+        set's, whose batches theirs are."""
+        place = {text: number for number, text in enumerate(dict.fromkeys(among or texts))}
         model, blocks = self.model.to(device), self.tokens(list(place), may_be_cut).split(batch)
-        distinct = torch.cat([model.encode_text(tokens.to(device), normalize=True) for tokens in blocks])
-        return distinct[[place[text] for text in texts]]
+        rows = np.array([place[text] for text in texts])
+        asked = np.unique(rows // batch)
+        distinct = torch.cat([model.encode_text(blocks[block].to(device), normalize=True) for block in asked])
+        return distinct[np.searchsorted(asked, rows // batch) * batch + rows % batch]
 
     @torch.inference_mode()
     def embed_pictures(self, pictures: Tensor, device: torch.device) -> Tensor:
@@ -98,28 +108,39 @@ def look(
     device: torch.device,
     batch: int = 256,
     may_be_cut: Collection[str] = (),
+    shard: Shard | None = None,
+    among: Sequence[str] = (),
 ) -> tuple[np.ndarray, np.ndarray]:
     """Cosines (N,) float32 of uint8 images (N, 3, H, W) with their texts, by the evaluation and by the training
     transform; ``seeds`` (N,) are the images' own and decide what the latter cuts out. ``may_be_cut`` are texts that may
-    be longer than what the model reads."""
-    wanted = alignment.embed_texts(texts, device, may_be_cut=may_be_cut)
+    be longer than what the model reads. The images may be a ``shard`` of a set; the set's texts are ``among`` then."""
+    wanted = alignment.embed_texts(texts, device, may_be_cut=may_be_cut, among=among)
     cosines: tuple[list[Tensor], list[Tensor]] = ([], [])
-    for start in range(0, len(images), batch):
-        rows = slice(start, start + batch)
-        pictures = alignment.pictures(images[rows]), alignment.pictures_as_released(images[rows], seeds[rows])
+    for part in (shard or whole(len(images))).batches(batch):
+        own, texts_of_own = images[part.rows], in_batch(wanted[part.rows], part)
+        pictures = alignment.pictures(own), alignment.pictures_as_released(own, seeds[part.rows])
         for found, seen in zip(cosines, pictures, strict=True):
-            found.append((alignment.embed_pictures(seen, device) * wanted[rows]).sum(1).float().cpu())
+            cosine = (alignment.embed_pictures(in_batch(seen, part), device) * texts_of_own).sum(1)
+            found.append(cosine[part.own].float().cpu())
     return torch.cat(cosines[0]).numpy(), torch.cat(cosines[1]).numpy()
 
 
 def compare_with_names(
-    alignment: Alignment, images: np.ndarray, names: Sequence[str], device: torch.device, batch: int = 256
+    alignment: Alignment,
+    images: np.ndarray,
+    names: Sequence[str],
+    device: torch.device,
+    batch: int = 256,
+    shard: Shard | None = None,
 ) -> np.ndarray:
-    """Cosines (N, K) float32 of uint8 images (N, 3, H, W) with each of K names, by the evaluation transform."""
+    """Cosines (N, K) float32 of uint8 images (N, 3, H, W), a whole set or a ``shard`` of one, with each of K names, by
+    the evaluation transform."""
     wanted = alignment.embed_texts(names, device).T
-    parts = [images[start : start + batch] for start in range(0, len(images), batch)]
-    seen = [(alignment.embed_pictures(alignment.pictures(part), device) @ wanted).float().cpu() for part in parts]
-    return torch.cat(seen).numpy()
+    cosines = []
+    for part in (shard or whole(len(images))).batches(batch):
+        seen = alignment.embed_pictures(in_batch(alignment.pictures(images[part.rows]), part), device)
+        cosines.append((seen @ wanted)[part.own].float().cpu())
+    return torch.cat(cosines).numpy()
 
 
 def save_alignment(folder: Path, alignment: Alignment, provenance: dict[str, Any]) -> None:

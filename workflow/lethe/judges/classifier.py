@@ -20,8 +20,9 @@ from torch import Tensor, nn
 
 from lethe.errors import LetheError
 from lethe.files import order_metadata, written_whole
-from lethe.judges.pictures import pixels
+from lethe.judges.pictures import in_batch, pixels
 from lethe.judges.residual import residual_body
+from lethe.shards import Shard, whole
 
 
 class Classifier(nn.Module):
@@ -76,11 +77,17 @@ def small_body(channels: int, width: int, features: int) -> nn.Sequential:
 
 
 @torch.inference_mode()
-def look(classifier: Classifier, images: np.ndarray, device: torch.device, batch: int = 512) -> tuple[Tensor, Tensor]:
-    """Features (N, d) and logits of all heads (N, L), float32, of uint8 images (N, C, H, W)."""
+def look(
+    classifier: Classifier, images: np.ndarray, device: torch.device, batch: int = 512, shard: Shard | None = None
+) -> tuple[Tensor, Tensor]:
+    """Features (N, d) and logits of all heads (N, L), float32, of uint8 images (N, C, H, W), which are a whole set or a
+    ``shard`` of one."""
     classifier = classifier.to(device)
-    outputs = [classifier(pixels(images[start : start + batch]).to(device)) for start in range(0, len(images), batch)]
-    features, logits = (torch.cat(parts).cpu() for parts in zip(*outputs, strict=True))
+    outputs = []
+    for part in (shard or whole(len(images))).batches(batch):
+        seen = classifier(in_batch(pixels(images[part.rows]).to(device), part))
+        outputs.append([output[part.own].cpu() for output in seen])
+    features, logits = (torch.cat(parts) for parts in zip(*outputs, strict=True))
     return features, logits
 
 

@@ -22,6 +22,7 @@ from lethe.environment import allowed_threads
 from lethe.errors import LetheError
 from lethe.judges.resizing import resized
 from lethe.settings.given_text_judges import DetectorReading
+from lethe.shards import Batch, Shard, whole
 
 OVERLAP = 0.45
 
@@ -48,19 +49,25 @@ class Detector:
     parts: tuple[str, ...]
     provenance: dict[str, Any]
 
-    def detect(self, images: np.ndarray, reading: DetectorReading = OWN, batch: int = 128) -> Detections:
-        """Detections in uint8 images (N, 3, H, W), which are RGB."""
+    def detect(
+        self, images: np.ndarray, reading: DetectorReading = OWN, batch: int = 128, shard: Shard | None = None
+    ) -> Detections:
+        """Detections in uint8 images (N, 3, H, W), which are RGB: a whole set, or a ``shard`` of one, whose images are
+        then counted from the set's first."""
+        shard = shard or whole(len(images))
         found = [
-            found._replace(image=found.image + start)
-            for start in range(0, len(images), batch)
-            for found in [self._detect_batch(images[start : start + batch], reading)]
+            found._replace(image=found.image + shard.first + part.rows.start)
+            for part in shard.batches(batch)
+            for found in [self._detect_batch(images[part.rows], part, reading)]
         ]
         return Detections(*(np.concatenate(column) for column in zip(_nothing(), *found, strict=True)))
 
-    def _detect_batch(self, images: np.ndarray, reading: DetectorReading) -> Detections:
+    def _detect_batch(self, images: np.ndarray, part: Batch, reading: DetectorReading) -> Detections:
         height, width = images.shape[-2:]
-        shown = images[:, ::-1] if reading.channels == "bgr" else images
-        output = self.session.run(None, {"images": square(shown, self.size)})[0]
+        shown = square(images[:, ::-1] if reading.channels == "bgr" else images, self.size)
+        if part.is_shared:
+            shown = np.pad(shown, ((part.before, part.after), (0, 0), (0, 0), (0, 0)))
+        output = self.session.run(None, {"images": shown})[0][part.own]
         return detections(output, reading, scale=max(height, width) / self.size, height=height, width=width)
 
 

@@ -22,8 +22,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from lethe.errors import LetheError
-from lethe.judges.pictures import in_colour
+from lethe.judges.pictures import in_batch, in_colour
 from lethe.settings.given_judges import FrontEnd
+from lethe.shards import Shard, whole
 
 SIDE = 299
 FEATURES = 2048
@@ -62,20 +63,21 @@ def look_inception(
     front_ends: Sequence[FrontEnd],
     device: torch.device,
     batch: int,
-    count: int | None = None,
+    shard: Shard | None = None,
 ) -> dict[FrontEnd, np.ndarray]:
-    """Features (N, 2048) float32 of uint8 images (N, C, H, W) through each front end.
+    """Features (N, 2048) float32 of uint8 images (N, C, H, W), which are a whole set or a ``shard`` of one, through
+    each front end.
 
-    With their ``count`` the images may also come one by one: no more than a batch of them is then in memory.
+    With their shard the images may also come one by one: no more than a batch of them is then in memory.
     """
-    count = len(images) if count is None else count
+    shard = whole(len(images)) if shard is None else shard
     network, rest = network.to(device), iter(images)
-    features = {name: np.empty((count, FEATURES), np.float32) for name in front_ends}
-    for start in tqdm(range(0, count, batch), desc="Inception", unit="batch", disable=None):
-        part = np.stack(list(itertools.islice(rest, min(batch, count - start))))
-        part = in_colour(torch.from_numpy(part).to(device))
+    features = {name: np.empty((shard.images, FEATURES), np.float32) for name in front_ends}
+    for part in tqdm(list(shard.batches(batch)), desc="Inception", unit="batch", disable=None):
+        own = np.stack(list(itertools.islice(rest, part.rows.stop - part.rows.start)))
+        shown = in_batch(in_colour(torch.from_numpy(own).to(device)), part)
         for name, rows in features.items():
-            rows[start : start + batch] = network(FRONT_ENDS[name](part)).cpu().numpy()
+            rows[part.rows] = network(FRONT_ENDS[name](shown))[part.own].cpu().numpy()
     return features
 
 

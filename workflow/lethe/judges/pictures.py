@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lethe.shards import Batch
+
 Border = Literal["black", "edge"]
 
 
@@ -27,6 +29,14 @@ class Examples:
 def pixels(images: np.ndarray) -> Tensor:
     """uint8 images as float32 in [-1, 1]."""
     return torch.from_numpy(images).float() / 127.5 - 1
+
+
+def in_batch(rows: Tensor, batch: Batch) -> Tensor:
+    """The rows (n, ...) of a shard's own images as a judge's whole batch; zeros stand for those of other shards."""
+    if not batch.is_shared:
+        return rows
+    before, after = (rows.new_zeros((count, *rows.shape[1:])) for count in (batch.before, batch.after))
+    return torch.cat([before, rows, after])
 
 
 def in_colour(images: Tensor) -> Tensor:

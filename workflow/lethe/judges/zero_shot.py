@@ -16,7 +16,8 @@ from transformers import CLIPModel, CLIPTokenizer
 from lethe.errors import LetheError
 from lethe.files import sha256_of
 from lethe.judges.clip_images import ClipTransform, read_transform
-from lethe.judges.pictures import in_colour
+from lethe.judges.pictures import in_batch, in_colour
+from lethe.shards import Shard, whole
 
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 _REMEDY = "give a folder of CLIP as the hub has it, such as the asset clip_b32"
@@ -62,16 +63,17 @@ def load_zero_shot(folder: Path, sentences: Sequence[str], device: torch.device)
 
 @torch.inference_mode()
 def look_zero_shot(
-    judge: ZeroShot, images: np.ndarray, batch: int, *, embeddings: bool = False
+    judge: ZeroShot, images: np.ndarray, batch: int, *, embeddings: bool = False, shard: Shard | None = None
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Logits of the sentences (N, K) of uint8 images (N, C, H, W); on request also their ``embeddings`` (N, d), each
-    of length 1. Both float32."""
+    """Logits of the sentences (N, K) of uint8 images (N, C, H, W), which are a whole set or a ``shard`` of one; on
+    request also their ``embeddings`` (N, d), each of length 1. Both float32."""
     device = judge.tokens["input_ids"].device
     logits, embedded = [], []
-    for start in tqdm(range(0, len(images), batch), desc="zero-shot CLIP", unit="batch", disable=None):
-        part = in_colour(torch.from_numpy(images[start : start + batch]).to(device))
-        seen = judge.model(pixel_values=judge.transform(part), **judge.tokens)
-        logits.append(seen.logits_per_image.cpu())
+    parts = list((shard or whole(len(images))).batches(batch))
+    for part in tqdm(parts, desc="zero-shot CLIP", unit="batch", disable=None):
+        shown = in_batch(in_colour(torch.from_numpy(images[part.rows]).to(device)), part)
+        seen = judge.model(pixel_values=judge.transform(shown), **judge.tokens)
+        logits.append(seen.logits_per_image[part.own].cpu())
         if embeddings:
-            embedded.append(seen.image_embeds.cpu())
+            embedded.append(seen.image_embeds[part.own].cpu())
     return torch.cat(logits).numpy(), torch.cat(embedded).numpy() if embeddings else None

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lethe.errors import LetheError
-from lethe.files import read_arrays
 from lethe.image_plan import ImagePlan, one_target, rows_of
 from lethe.measure import add_cell, cell_of, rate_columns
 from lethe.measure.class_distances import Features, Names, distances
@@ -22,6 +21,7 @@ from lethe.settings.given_judges import InceptionMeasures
 from lethe.settings.measures import MeasureSettings
 from lethe.settings.options import add_options, from_options
 from lethe.settings.sampling import SamplingSettings
+from lethe.shards import read_shards
 
 Metrics = list[dict[str, Any]]
 
@@ -155,10 +155,10 @@ def _check_judges(parts: Mapping[Path, Seen]) -> None:
 
 def main(arguments: argparse.Namespace) -> None:
     settings, options = from_options(MeasureSettings, arguments), from_options(_Options, arguments)
-    paths = (arguments.judged, arguments.real, arguments.held_out)
-    judged, real, held_out = (Seen(*read_arrays(path)) for path in paths)
+    sets = (arguments.judged, [arguments.real], [arguments.held_out])
+    judged, real, held_out = (Seen(*read_shards(paths)) for paths in sets)
     made = judged.made
-    _check_judges(dict(zip(paths, (judged, real, held_out), strict=True)))
+    _check_judges({paths[0]: seen for paths, seen in zip(sets, (judged, real, held_out), strict=True)})
     reference = _reference_of(arguments.reference, made.get("inception"))
     plan = one_target(arguments.target, len(made["classes"]), options.sampling)
     measured = of_plan(judged, plan, arguments.target, options.sampling.unseeded)
@@ -197,7 +197,13 @@ def _reference_of(path: Path | None, inception: Mapping[str, Any] | None) -> Ref
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m lethe.measure class", description=__doc__, allow_abbrev=False)
-    parser.add_argument("--judged", type=Path, required=True, help="the judges' outputs on the model's images")
+    parser.add_argument(
+        "--judged",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="the judges' outputs on the model's images, shard by shard",
+    )
     parser.add_argument("--real", type=Path, required=True, help="the judges' outputs on the training images")
     parser.add_argument("--held-out", type=Path, required=True, help="the judges' outputs on the held-out images")
     parser.add_argument(

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lethe.errors import LetheError, nearest
-from lethe.files import read_arrays
 from lethe.measures.attributes import Heads
 from lethe.measures.detections import Detections, of_images
 from lethe.prompt_images import PromptImages
+from lethe.shards import read_shards
 
 _ARRAYS = (
     *("seeds", "rows", "similarity", "similarity_as_released"),
@@ -68,12 +68,14 @@ class Judged:
         return [self.parts.index(name) for name in names or self.parts]
 
 
-def read_judged(path: Path, plan: PromptImages, unseeded: bool = False) -> tuple[Judged, dict[str, Any]]:
-    """The outputs on the images of ``plan`` and the provenance of the file; an image that is not there is an error.
+def read_judged(paths: Sequence[Path], plan: PromptImages, unseeded: bool = False) -> tuple[Judged, dict[str, Any]]:
+    """The outputs on the images of ``plan``, from the files of all shards, and their provenance; an image that is not
+    there is an error.
 
     Images drawn ``unseeded`` have other seeds than the plan: they are those of its rows, in its order.
     """
-    arrays, made = read_arrays(path)
+    path = paths[0]
+    arrays, made = read_shards(paths)
     for name, there in [*((name, arrays) for name in _ARRAYS), *((name, made) for name in _PROVENANCE)]:
         if name not in there:
             raise LetheError(f"{path}: it has no '{name}'", "make it with python -m lethe.judge text apply")

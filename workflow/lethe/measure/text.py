@@ -132,7 +132,7 @@ def main(arguments: argparse.Namespace) -> None:
     base, base_made = read_judged(arguments.base_judged, plan, unseeded)
     plan = plan._replace(seeds=judged.seeds)
     _check_same_protocol(arguments, made, base_made)
-    is_base = arguments.judged.samefile(arguments.base_judged)
+    is_base = arguments.judged == arguments.base_judged
     sets = list(prompt_sets(plan, prompts, settings))
     metrics = measure(judged, None if is_base else base, sets, settings, options.concept)
     parts = judged.parts_of(options.concept.parts)
@@ -151,7 +151,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def _check_same_protocol(arguments: argparse.Namespace, made: dict[str, Any], base_made: dict[str, Any]) -> None:
-    files = f"{arguments.judged} and {arguments.base_judged}"
+    files = f"{arguments.judged[0]} and {arguments.base_judged[0]}"
     if any(made[name] != base_made[name] for name in ("judges", "channels")):
         raise LetheError(f"{files} were judged by different judges", "judge both with the same ones")
     if made.get("named") != base_made.get("named"):
@@ -162,9 +162,19 @@ def _check_same_protocol(arguments: argparse.Namespace, made: dict[str, Any], ba
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m lethe.measure text", description=__doc__, allow_abbrev=False)
-    parser.add_argument("--judged", type=Path, required=True, help="the judges' outputs on the model's images")
     parser.add_argument(
-        "--base-judged", type=Path, required=True, help="those on the base's images; the same file for the base itself"
+        "--judged",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="the judges' outputs on the model's images, shard by shard",
+    )
+    parser.add_argument(
+        "--base-judged",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="those on the base's images; the same files for the base itself",
     )
     parser.add_argument("--prompts", type=Path, required=True, help="prompts.csv of the target")
     parser.add_argument("--target", required=True, help="the target, for the record")

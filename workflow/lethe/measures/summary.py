@@ -112,7 +112,7 @@ def compare_paired(
     differences = means_a - means_b
     rounding = _TIE * np.maximum(np.abs(means_a), np.abs(means_b))
     differences[np.abs(differences) <= rounding] = 0.0
-    low, high = _student_interval(differences, confidence)
+    low, high = student_interval(differences, confidence)
     higher, lower = int(np.count_nonzero(differences > 0)), int(np.count_nonzero(differences < 0))
     wins, losses = (higher, lower) if better == "higher" else (lower, higher)
     return Paired(
@@ -137,7 +137,7 @@ def mean_interval(cells: Mapping[tuple[str, int], float], confidence: float = 0.
     summarise(cells.values())
     unit, groups = _replicates(cells, "target")
     means = np.array([math.fsum(cells[key] for key in group) / len(group) for group in groups])
-    low, high = _student_interval(means, confidence)
+    low, high = student_interval(means, confidence)
     return MeanInterval(float(means.mean()), low, high, means.size, "seed" if unit == "seed" else "target")
 
 
@@ -174,7 +174,8 @@ def _replicates(
     return "target", list(targets.values())
 
 
-def _student_interval(values: np.ndarray, confidence: float) -> tuple[float | None, float | None]:
+def student_interval(values: np.ndarray, confidence: float) -> tuple[float | None, float | None]:
+    """Student's interval of the mean of ``values`` (n,), taken as independent; None, None for one value."""
     check_confidence(confidence)
     if values.size < 2:
         return None, None

@@ -4,7 +4,7 @@ The Snakefile asks here; nothing here imports torch. A cell is (study, target, v
 ``results/<preset>/<study>/<target>/<variant>/seed<seed>``. Models that serve every target stand under target ``any``.
 What depends on the kind of a study is in ``classes.py`` and ``text.py``, the tables and figures of each in
 ``artefacts_classes.py``, ``artefacts_text.py``, ``artefacts_doco.py`` and, of both, ``artefacts_laboratory.py`` and
-``artefacts_quirks.py``; what is made only when it is asked for in ``captions.py``.
+``artefacts_quirks.py``; image metrics in ``metrics.py``, what is made only when it is asked for in ``captions.py``.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from lethe.plan.artefacts_quirks import QuirksPlan
 from lethe.plan.artefacts_text import TextArtefactPlan
 from lethe.plan.captions import CaptionPlan
 from lethe.plan.classes import ClassPlan
+from lethe.plan.metrics import MetricPlan
 from lethe.plan.study import ANY, Cell, Job, StudyPlan
 from lethe.plan.text import TextPlan
 
@@ -47,6 +48,7 @@ class Plan:
         self.doco = DoCoArtefactPlan(self.studies[shown.doco.study], shown.doco) if shown.doco else None
         self.quirks = QuirksPlan(self.studies, shown.quirks, shown.text) if shown.quirks else None
         self.captions = CaptionPlan(self.studies)
+        self.metrics = MetricPlan(self.studies)
 
     def of(self, place: Any) -> StudyPlan:
         """The plan of the study that a cell, or a rule's wildcards, name."""
@@ -112,7 +114,7 @@ class Plan:
     def _names(self, what: str) -> list[str]:
         return [
             name
-            for plan in (self.classes, self.text, self.laboratory, self.doco, self.quirks)
+            for plan in (self.classes, self.text, self.laboratory, self.doco, self.quirks, self.metrics)
             if plan is not None
             for name in getattr(plan, what)()
         ]
@@ -122,7 +124,8 @@ class Plan:
         if self.config.from_published:  # where the files came from, since options that a fingerprint holds name paths
             run = Plan(self.config.model_copy(update={"from_published": False}))
             return {f"{self.root}{path.removeprefix(run.root)}": mark for path, mark in run.expected().items()}
-        return {path: mark for plan in self.studies.values() for path, mark in plan.expected().items()}
+        studies = {path: mark for plan in self.studies.values() for path, mark in plan.expected().items()}
+        return studies | self.metrics.expected()
 
     def assets(self) -> list[Place]:
         """What the preset needs that Lethe does not ship, downloads and paths of the user's own."""

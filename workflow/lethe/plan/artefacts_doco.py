@@ -47,8 +47,10 @@ class DoCoArtefactPlan:
         ]
 
     @property
-    def outside_cells(self) -> list[Cell]:
-        return list(self.plan.cells(self.rows, self.outside))
+    def outside_judged(self) -> list[tuple[Cell, str]]:
+        """The cells of table outside, each with every file of what the judges saw in its images."""
+        cells = self.plan.cells(self.rows, self.outside)
+        return [(cell, file) for cell in cells for file in self.plan.judged_files(cell)]
 
     @property
     def prompts(self) -> dict[str, str]:

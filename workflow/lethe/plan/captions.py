@@ -49,21 +49,32 @@ class CaptionPlan:
     def real_images(self, study: str) -> Job:
         plan = self.plans[study]
         options = plan.on_device(as_options(self.settings(study), of=RealImages))
-        modules = ["lethe.judge.captions", "lethe.judges.inception", "lethe.judges.photographs", "lethe.judge.__main__"]
+        modules = ["lethe.judge.photographs", "lethe.judges.inception", "lethe.judge.__main__"]
         return plan.job("real images", modules, options, self.photographs(study), self.weights(study))
+
+    def judged_files(self, cell: Cell) -> list[str]:
+        """Inception's features of the captions' images, shard by shard."""
+        return self.plans[cell.study].files_by_shard(cell, "judged_captions")
+
+    @functools.cache  # noqa: B019
+    def judged(self, cell: Cell) -> Job:
+        plan = self.plans[cell.study]
+        how = as_options(self.settings(cell.study), of=RealImages)
+        options = plan.on_device(f"--set={shlex.quote(self.set_of(cell.study))} {how}")
+        modules = ["lethe.judge.captions", "lethe.judges.inception", "lethe.judge.__main__"]
+        return plan.job("judge captions", modules, options, plan.sample(cell), self.weights(cell.study))
 
     @functools.cache  # noqa: B019
     def distances(self, cell: Cell) -> Job:
         plan = self.plans[cell.study]
         options = [
             plan.identity(cell),
-            f"--set={shlex.quote(self.set_of(cell.study))}",
             f"--minimum-distance={plan.study.measures.minimum_distance}",
             as_options(self.settings(cell.study), of=InceptionMeasures),
         ]
-        modules = ["lethe.measure.captions", "lethe.judges.inception", "lethe.measure.__main__"]
-        inputs = plan.sample(cell), self.real_images(cell.study), self.weights(cell.study)
-        return plan.job("captions", modules, plan.on_device(" ".join(options)), *inputs)
+        modules = ["lethe.measure.captions", "lethe.measure.__main__"]
+        inputs = self.judged(cell), self.real_images(cell.study)
+        return plan.job("captions", modules, " ".join(options), *inputs, merges=True)
 
     @property
     def cells(self) -> list[Cell]:

@@ -7,7 +7,7 @@ import shlex
 
 from lethe.assets import Place
 from lethe.config.class_study import CLASSES
-from lethe.image_plan import all_classes, one_target, shard_count
+from lethe.image_plan import class_image_count
 from lethe.methods.method import Control
 from lethe.plan.study import ANY, Cell, Job, StudyPlan
 from lethe.settings.data import DataSettings
@@ -21,11 +21,10 @@ class ClassPlan(StudyPlan):
     def images_of(self, cell: Cell) -> Cell:
         return cell._replace(target=self.model_of(cell).target)
 
-    def shard_count(self, cell: Cell) -> int:
-        settings, classes = self.study.sampling, CLASSES[self.study.data.source]
+    def image_count(self, cell: Cell) -> int:
         target = self.images_of(cell).target
-        plan = all_classes(classes, settings) if target == ANY else one_target(int(target), classes, settings)
-        return shard_count(len(plan.seeds), settings.shard_images)
+        classes = CLASSES[self.study.data.source]
+        return class_image_count(None if target == ANY else int(target), classes, self.study.sampling)
 
     def sets_files(self, cell: Cell) -> list[str]:
         strategy = self.strategy_of(cell)
@@ -116,7 +115,8 @@ class ClassPlan(StudyPlan):
         options = as_options(self.sampling_of(cell))
         if cell.target != ANY:
             options += f" --target {cell.target}"
-        return self.job("sample", self._module("sample"), self.on_device(options), self.model(cell))
+        cut = self.cuts_batches(self.image_count(cell))
+        return self.job("sample", self._module("sample"), self.on_device(options), self.model(cell), cuts_batches=cut)
 
     @functools.cache  # noqa: B019
     def judged(self, cell: Cell) -> Job:
@@ -134,7 +134,7 @@ class ClassPlan(StudyPlan):
             settings += f" {as_options(self.study.inception, 'inception.', InceptionMeasures)}"
         reference = [self.given_reference] if self.given_reference else []
         inputs = self.judged(self.images_of(cell)), self.judged_data(), *reference
-        return self.job("measure", self._module("measure"), f"{self.identity(cell)} {settings}", *inputs)
+        return self.job("measure", self._module("measure"), f"{self.identity(cell)} {settings}", *inputs, merges=True)
 
     @property
     def _place(self) -> str:
@@ -159,6 +159,6 @@ class ClassPlan(StudyPlan):
                 files |= dict.fromkeys(self.similarity_inputs(strategy), self.similarity().fingerprint)
             images = self.images_of(cell)
             files |= {shard: self.sample(images).fingerprint for shard in self.shards(cell)}
-            files[f"{self.folder(images)}/judged.safetensors"] = self.judged(images).fingerprint
+            files |= dict.fromkeys(self.judged_files(images), self.judged(images).fingerprint)
             files[f"{self.folder(cell)}/records.csv"] = self.measure(cell).fingerprint
         return files

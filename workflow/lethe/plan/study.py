@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from lethe.assets import Place, place_of
 from lethe.code import code_hash, modules_behind
 from lethe.config import Config
 from lethe.fingerprint import fingerprint
+from lethe.image_plan import shard_count
 from lethe.methods.method import Control
 from lethe.model_files import model_files, weights_of
 from lethe.models import DENOISERS
@@ -20,6 +22,7 @@ from lethe.settings.common import Settings
 from lethe.settings.options import as_options
 
 ANY = "any"
+_SHARD_SIZE = re.compile(r" ?--(sampling-)?shard-images=\d+")
 
 
 class Cell(NamedTuple):
@@ -41,11 +44,16 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True)
 class Job:
-    """What a rule hands to its command: the options in full, and the modules the result depends on."""
+    """What a rule hands to its command: the options in full, and the modules the result depends on.
+
+    ``mark`` stands for the result in the fingerprints of what is made from it. It is the fingerprint, but for the size
+    of shards: what is measured on an image set does not depend on it.
+    """
 
     options: str
     fingerprint: str
     code: tuple[Path, ...]
+    mark: str
 
     def __str__(self) -> str:
         return f"{self.options} --fingerprint {self.fingerprint}"
@@ -155,10 +163,20 @@ class StudyPlan:
 
     def shards(self, cell: Cell) -> list[str]:
         """The files of the image set that a cell is about."""
-        folder = self.folder(self.images_of(cell))
-        return [f"{folder}/images/shard{number:04d}.safetensors" for number in range(self.shard_count(cell))]
+        return self.files_by_shard(cell, "images")
 
-    def shard_count(self, cell: Cell) -> int:
+    def judged_files(self, cell: Cell) -> list[str]:
+        """What the judges have seen in the images that a cell is about, shard by shard."""
+        return self.files_by_shard(cell, "judged")
+
+    def files_by_shard(self, cell: Cell, name: str) -> list[str]:
+        """Files of the image set that a cell is about, one for each of its shards."""
+        folder = self.folder(self.images_of(cell))
+        count = shard_count(self.image_count(cell), self.study.sampling.shard_images)
+        return [f"{folder}/{name}/shard{number:04d}.safetensors" for number in range(count)]
+
+    def image_count(self, cell: Cell) -> int:
+        """How many images the set has that a cell is about."""
         raise NotImplementedError
 
     def sets_files(self, cell: Cell) -> list[str]:
@@ -172,10 +190,6 @@ class StudyPlan:
     def prompts_files(self, cell: Cell) -> list[str]:
         """The prompts that a cell is about, where its study has prompts."""
         return []
-
-    def judged_file(self, cell: Cell) -> str:
-        """What the judges have seen in the images that a cell is about."""
-        return f"{self.folder(self.images_of(cell))}/judged.safetensors"
 
     def records(self, variants: Iterable[str] | None = None, targets: Iterable[str] | None = None) -> list[str]:
         return [f"{self.folder(cell)}/records.csv" for cell in self.cells(variants, targets)]
@@ -252,11 +266,29 @@ class StudyPlan:
             self.places[name] = place_of(name, self.config.assets)
         return self.places[name]
 
-    def job(self, stage: str, modules: list[str], options: str, *inputs: Job | Place) -> Job:
-        """``inputs`` are the jobs whose results, and the downloads, that this one reads."""
-        marks = (each.mark if isinstance(each, Place) else each.fingerprint for each in inputs)
-        made_from = fingerprint(stage, options, code_hash(*modules), *marks)
-        return Job(options, made_from, modules_behind(*modules))
+    def job(
+        self,
+        stage: str,
+        modules: list[str],
+        options: str,
+        *inputs: Job | Place,
+        merges: bool = False,
+        cuts_batches: bool = False,
+    ) -> Job:
+        """``inputs`` are the jobs whose results, and the downloads, that this one reads. A job that ``merges`` reads
+        all shards of an image set; one whose shards end within a network's batch (``cuts_batches``) may by that move
+        a pixel by a grey level."""
+        code = code_hash(*modules)
+        marks = [each.mark for each in inputs]
+        mark = fingerprint(stage, _SHARD_SIZE.sub("", options), code, *marks)
+        of_inputs = [each.mark if isinstance(each, Place) else each.fingerprint for each in inputs]
+        own = mark if merges else fingerprint(stage, options, code, *of_inputs)
+        return Job(options, own, modules_behind(*modules), own if cuts_batches else mark)
+
+    def cuts_batches(self, images: int) -> bool:
+        """Whether the shards of a set of so many images end within a batch of the sampler."""
+        sampling = self.study.sampling
+        return images > sampling.shard_images and sampling.shard_images % sampling.kernel_batch > 0
 
     def _module(self, stage: str) -> list[str]:
         return [f"lethe.{stage}.{'classes' if self.kind == 'class' else 'text'}", f"lethe.{stage}.__main__"]

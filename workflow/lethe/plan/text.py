@@ -37,17 +37,15 @@ class TextPlan(TextJudgePlan):
     def images_of(self, cell: Cell) -> Cell:
         return cell
 
-    def shard_count(self, cell: Cell) -> int:
-        return self._shards("measure", cell.target)
+    def image_count(self, cell: Cell) -> int:
+        return image_count(self.study.targets[cell.target], "measure", self.study.sampling)
 
     def training_shards(self, target: str, strategy: str) -> list[str]:
         """The base's images that the sets of one strategy are made from."""
         folder = f"{self.place(target)}/sets/{strategy}"
-        return [f"{folder}/shard{number:04d}.safetensors" for number in range(self._shards(strategy, target))]
-
-    def _shards(self, purpose: str, target: str) -> int:
         settings = self.study.sampling
-        return shard_count(image_count(self.study.targets[target], purpose, settings), settings.shard_images)
+        count = shard_count(image_count(self.study.targets[target], strategy, settings), settings.shard_images)
+        return [f"{folder}/shard{number:04d}.safetensors" for number in range(count)]
 
     def place(self, target: str) -> str:
         return f"{self.root}/{self.name}/{target}"
@@ -119,18 +117,21 @@ class TextPlan(TextJudgePlan):
     def training_images(self, target: str, strategy: str) -> Job:
         """What of the sampling settings decides how an image is drawn, decides this too."""
         options = self.predicting(f"--purpose {strategy} {as_options(self.study.sampling)}")
-        return self.job("training images", self._sampling_modules, options, self.base(), self.embeddings(target))
+        cut = self.cuts_batches(image_count(self.study.targets[target], strategy, self.study.sampling))
+        inputs = self.base(), self.embeddings(target)
+        return self.job("training images", self._sampling_modules, options, *inputs, cuts_batches=cut)
 
     @functools.cache  # noqa: B019
     def sets(self, target: str, strategy: str) -> Job:
         options = self.on_device(f"--target {target} --batch {self.study.sampling.kernel_batch}")
         modules = [*self._module("sets"), DENOISERS[self.family][0]]
-        return self.job("encode", modules, options, self.training_images(target, strategy))
+        return self.job("encode", modules, options, self.training_images(target, strategy), merges=True)
 
     @functools.cache  # noqa: B019
     def sample(self, cell: Cell) -> Job:
         options = self.predicting(as_options(self.sampling_of(cell)))
-        return self.job("sample", self._sampling_modules, options, self.model(cell), self.embeddings(cell.target))
+        cut, inputs = self.cuts_batches(self.image_count(cell)), (self.model(cell), self.embeddings(cell.target))
+        return self.job("sample", self._sampling_modules, options, *inputs, cuts_batches=cut)
 
     @functools.cache  # noqa: B019
     def judged(self, cell: Cell) -> Job:
@@ -156,7 +157,7 @@ class TextPlan(TextJudgePlan):
         )
         options = " ".join((self.identity(cell), *settings))
         inputs = self.judged(cell), self.judged(self.base_cell(cell))
-        return self.job("measure", self._module("measure"), options, *inputs)
+        return self.job("measure", self._module("measure"), options, *inputs, merges=True)
 
     def predicting(self, options: str) -> str:
         """Of a job that runs the big networks: where, and in which numbers where these are not float32."""
@@ -205,6 +206,6 @@ class TextPlan(TextJudgePlan):
                 files |= dict.fromkeys(self.training_shards(cell.target, strategy), images)
                 files[f"{place}/sets/{strategy}.safetensors"] = self.sets(cell.target, strategy).fingerprint
             files |= {shard: self.sample(cell).fingerprint for shard in self.shards(cell)}
-            files[f"{self.folder(cell)}/judged.safetensors"] = self.judged(cell).fingerprint
+            files |= dict.fromkeys(self.judged_files(cell), self.judged(cell).fingerprint)
             files[f"{self.folder(cell)}/records.csv"] = self.measure(cell).fingerprint
         return files

@@ -39,11 +39,10 @@ _NAMES = {
     "prompts": "sets",
     "embeddings": "sets",
     "unlearn": "unlearn",
-    "judge": "judge",
     "measure": "measure",
     "card": "measure",
 }
-_STARTS = {"judge_": "judges", "judged": "judge", "sample": "sample", "base": "base"}
+_STARTS = {"judge_": "judges", "judge": "judge", "sample": "sample", "base": "base"}
 _ON_DEVICE = {"base", "judges", "unlearn", "sample", "judge"}
 # Of the sets stage, the jobs that run a network: embeddings, training images, their codes.
 _SETS_ON_DEVICE = ("embeddings", "shard", "diversified", "uniform", "anchored")

@@ -45,5 +45,5 @@ class Records:
 
 
 def read_all(plan: Plan, shelf: Shelf) -> Records:
-    paths = [path for study in plan.studies.values() for path in study.records()]
+    paths = [path for study in plan.studies.values() for path in study.records()] + plan.metrics.records
     return Records(read_records(shelf.those_there(paths)))

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import yaml
 
+from lethe.metrics import metric_named, metric_names
 from lethe.plan.study import StudyPlan
 from lethe.prompts import LISTED, NEIGHBOUR
 
@@ -48,6 +49,8 @@ def figure_shows(name: str) -> str:
 
 
 def metric_means(metric: str) -> str:
+    if metric in metric_names():
+        return metric_named(metric).means
     known = _words().metrics
     released = "_as_released"
     if metric.endswith(released):

@@ -9,7 +9,7 @@ import torch
 
 from lethe.cli import add_device, add_provenance
 from lethe.errors import LetheError
-from lethe.image_plan import all_classes, one_target, shard_of
+from lethe.image_plan import class_images, shard_of
 from lethe.models.edm import EDM
 from lethe.sample import begin, system_seeds, write_images
 from lethe.settings.options import add_options
@@ -22,9 +22,7 @@ def main(arguments: argparse.Namespace) -> None:
     classes = model.condition_count
     if arguments.target is not None and arguments.target not in range(classes):
         raise LetheError(f"--target {arguments.target}: the model has no such class", f"choose 0 to {classes - 1}")
-    plan = (
-        all_classes(classes, settings) if arguments.target is None else one_target(arguments.target, classes, settings)
-    )
+    plan = class_images(arguments.target, classes, settings)
     seeds, conditions = shard_of(plan, arguments.shard, settings.shard_images)
     seeds = system_seeds(len(seeds)) if settings.unseeded else seeds
     write_images(

@@ -35,7 +35,10 @@ class SamplingSettings(Settings):
         64, ge=1, description="Images in one network call; the last call is padded, so bytes do not depend on the rest."
     )
     shard_images: int = Field(
-        5000, ge=1, description="Images in one job; a larger set is drawn by several jobs and read as one."
+        5000,
+        ge=1,
+        description="Images in one job: a larger set is drawn, and judged, by several jobs and read as one. A multiple "
+        "of kernel_batch leaves every call of the network as it is in one job.",
     )
 
     @model_validator(mode="after")
