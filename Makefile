@@ -4,19 +4,24 @@ PRESET = miniature
 CORES = all
 PROFILE =
 TARGET =
+OUTPUT =
+A =
+B =
 ARGS =
 PYTEST =
 PYTHON ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help reproduce report provenance assets plan test test-cluster lint clean-venv known-preset elsewhere
+.PHONY: help reproduce report provenance assets plan export compare test test-cluster lint clean-venv known-preset elsewhere
 
 PROFILES = $(notdir $(patsubst %/profile.yaml,%,$(wildcard profiles/*/profile.yaml)))
 PRESETS = $(strip miniature $(patsubst workflow/presets/%.yaml,%,$(wildcard workflow/presets/*.yaml)))
-# The miniature is config.yaml, which the Snakefile reads by itself.
-CONFIG = $(if $(filter-out miniature,$(PRESET)),--configfile workflow/presets/$(PRESET).yaml)
-CONFIGFILE = $(if $(filter-out miniature,$(PRESET)),workflow/presets/$(PRESET).yaml,config.yaml)
+# A name in .yaml is a file of the user's; the miniature is config.yaml, which the Snakefile reads by itself.
+CONFIGFILE = $(or $(filter %.yaml,$(PRESET)),$(if $(filter miniature,$(PRESET)),config.yaml,workflow/presets/$(PRESET).yaml))
+CONFIG = $(if $(filter-out miniature,$(PRESET)),--configfile $(CONFIGFILE))
+# Results lie under the name that the preset gives itself.
+RESULTS = results/$(if $(filter %.yaml,$(PRESET)),$(shell sed -n 's/^preset: *//p' $(PRESET)),$(PRESET))
 
 IN_VENV = PATH="$(CURDIR)/.venv/bin:$$PATH"
 # A target goes first: --configfile would take it for a second config file.
@@ -31,10 +36,11 @@ help: ## list the commands
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1:\2/p' Makefile | while IFS=: read -r name text; do \
 	  printf '  %-18s %s\n' "$$name" "$$text"; done
 	@echo
-	@echo "  PRESET=miniature   one of: $(PRESETS)"
+	@echo "  PRESET=miniature   one of: $(PRESETS); or a file of yours: PRESET=mine.yaml"
 	@echo "  CORES=all          how many processor cores Snakemake may use"
 	@echo "  PROFILE=           a folder of profiles/: PROFILE=slurm runs the jobs on a SLURM cluster"
-	@echo "  TARGET=            make this target or file of the workflow only"
+	@echo "  TARGET=            make this target or file of the workflow only; for export, the model"
+	@echo "  OUTPUT=            what export and compare write"
 	@echo "  ARGS=              more options for Snakemake: ARGS=-n shows the plan and makes nothing"
 	@echo "  PYTEST=            options for pytest: PYTEST='-k gradients'"
 	@echo "  PYTHON=            the Python (3.11 or newer) to make .venv from"
@@ -49,13 +55,19 @@ report: known-preset .venv/.stamp ## write results/PRESET/report.html from the r
 	@$(REPORT)
 
 provenance: known-preset .venv/.stamp ## Snakemake's own report: rules, runtimes, captions (results/PRESET/provenance.html)
-	@$(SNAKEMAKE) --report results/$(PRESET)/provenance.html
+	@$(SNAKEMAKE) --report $(RESULTS)/provenance.html
 
 assets: known-preset .venv/.stamp ## fetch what a preset needs that Lethe does not ship
 	@$(IN_VENV) python -m lethe.assets --preset $(PRESET) $(ARGS)
 
 plan: known-preset .venv/.stamp ## what a preset will take: downloads, jobs, GPU hours, memory, disk; ARGS='--card h100'
 	@$(IN_VENV) python -m lethe.costs --preset $(PRESET) $(ARGS)
+
+export: known-preset .venv/.stamp ## pack an unlearned model (TARGET=results/.../seed0) with card and records, to give away
+	@$(IN_VENV) python -m lethe.export --preset $(PRESET) --model '$(TARGET)' $(if $(OUTPUT),--output '$(OUTPUT)') $(ARGS)
+
+compare: .venv/.stamp ## two runs' records: make compare A=results/one B=results/two; fails where B is worse
+	@$(IN_VENV) python -m lethe.compare $(if $(A),'$(A)') $(if $(B),'$(B)') $(if $(OUTPUT),--output '$(OUTPUT)') $(ARGS)
 
 # Quick tests side by side; then those that run Snakemake, which takes both cores itself.
 test: .venv/.stamp ## set up, then run the tests
@@ -79,9 +91,9 @@ clean-venv: ## remove .venv
 	@rm -rf .venv
 
 known-preset:
-	@if [ '$(PRESET)' != miniature ] && [ ! -f 'workflow/presets/$(PRESET).yaml' ]; then \
-	  echo "there is no preset '$(PRESET)': no file workflow/presets/$(PRESET).yaml" >&2; \
-	  echo "  remedy: choose one of: $(PRESETS)" >&2; exit 2; fi
+	@if [ '$(PRESET)' != miniature ] && [ ! -f '$(CONFIGFILE)' ]; then \
+	  echo "there is no preset '$(PRESET)': no file $(CONFIGFILE)" >&2; \
+	  echo "  remedy: choose one of: $(PRESETS); or name a file of yours: PRESET=mine.yaml" >&2; exit 2; fi
 	@if [ -n '$(PROFILE)' ] && [ ! -f 'profiles/$(PROFILE)/profile.yaml' ]; then \
 	  echo "there is no profile '$(PROFILE)': no file profiles/$(PROFILE)/profile.yaml" >&2; \
 	  echo "  remedy: choose one of: $(PROFILES)" >&2; \

@@ -61,6 +61,7 @@ if published is None:
     include: "workflow/rules/base.smk"
     include: "workflow/rules/sets.smk"
     include: "workflow/rules/unlearn.smk"
+    include: "workflow/rules/imported.smk"
     include: "workflow/rules/sample.smk"
     include: "workflow/rules/judge.smk"
     include: "workflow/rules/measure.smk"

@@ -12,7 +12,7 @@ import pytest
 
 from lethe.errors import LetheError
 from lethe.gradients import RULES
-from lethe.methods import method_named, method_names
+from lethe.methods import is_control, method_named, method_names
 from lethe.methods.method import KINDS, Control, Kind, Method, Recipe, settings_of
 from lethe.settings.options import add_options, as_options, from_options
 
@@ -105,9 +105,10 @@ def test_a_method_is_made_of_known_parts(name, kind):
 @pytest.mark.parametrize("name", CONTROLS)
 def test_a_control_says_who_makes_it(name):
     control = method_named(name)
-    assert control.made_by in ("nothing", "base", "unlearn")
+    assert control.made_by in ("nothing", "base", "unlearn", "import")
+    assert control.bounds == (control.made_by != "import") == is_control(name)
     assert (control.prepare is not None) == (control.made_by == "unlearn")
-    assert not control.settings.model_fields
+    assert control.made_by == "import" or not control.settings.model_fields
     assert set(control.kinds) <= set(KINDS)
     for kind in set(KINDS) - set(control.kinds):
         with pytest.raises(LetheError, match=f"{control.card.title} is not for studies of kind {kind}"):

@@ -109,7 +109,9 @@ def test_filters_choose_study_target_and_method_and_stand_in_the_address(page, r
     assert shown(page, "table.headline tbody tr") == 1
     page.open(report.path, "study=nosuch&target=%3Cb%3E&method=rgd&set=nosuch&item=99&left=x&right=y")
     assert page.run("document.getElementById('filter-study').value") == ""
-    assert shown(page, "table.headline tbody tr") == 4  # RGD in Table 1, by target in Table 2, and RGD 400
+    assert shown(page, "table.headline tbody tr") == 5  # RGD in Table 1, its pair, by target in Table 2, RGD 400
+    pick(page, "filter-method", "salun")
+    assert shown(page, "#table-paired tbody tr") == 0
     page.run("document.getElementById('filter-reset').click()")
     assert shown(page, "table.headline tbody tr") == every
     assert page.run("document.activeElement.id") == "filter-study"
@@ -123,7 +125,8 @@ def test_protocol_is_shown_on_hover_on_focus_and_on_click(page):
     while not shown(page, "#protocol") and time.monotonic() < until:
         time.sleep(0.02)
     told = page.run("document.getElementById('protocol').textContent")
-    for expected in ("Unlearning accuracy", "ab" * 32, "judge of digits", "EDM Heun, 6 steps", "tables/table1.csv"):
+    expected_words = ("Unlearning accuracy", "ab" * 32, "judge of digits", "EDM Heun, 6 steps", "tables/table1.csv")
+    for expected in (*expected_words, "mean of 2 records", "class 3, class 5"):
         assert expected in told
     panel, number = box(page, "#protocol"), box(page, button)
     covers = panel["left"] < number["right"] and number["left"] < panel["right"]
@@ -142,6 +145,13 @@ def test_protocol_is_shown_on_hover_on_focus_and_on_click(page):
     page.press("Escape")
     assert shown(page, "#protocol") == 0
     assert page.run("document.activeElement.matches('button.number')")
+
+    page.run("document.querySelector('#table-paired button.number').click()")
+    derived = page.run("document.getElementById('protocol').textContent")
+    for expected in ("RGD \N{MINUS SIGN} RG", "sign-flip test", "Student's t over 2 targets", "4: UA of rgd; rg"):
+        assert expected in derived
+    page.run("document.querySelector('#cost button.number').click()")
+    assert "benchmark files" in page.run("document.getElementById('protocol').textContent")
 
     page.run("document.querySelector('#numbers-body button').click()")
     assert "judge of digits" in page.run("document.getElementById('protocol').textContent")

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -16,6 +17,7 @@ from PIL import Image
 from test_markdown import Parsed
 from written import HOSTILE, REPOSITORY, config, pixels_of, plan_of
 
+from lethe.artefacts.typeset import MINUS
 from lethe.config import load_config
 from lethe.errors import LetheError
 from lethe.measures.summary import mean_interval
@@ -78,13 +80,13 @@ def test_numbers_are_those_of_the_tables_with_the_interval_of_their_records(ther
         if record.metric == "RA"
     }
     column = next(column for column in block.columns if column.metric == "RA")
-    held = block.rows["rgd", ""].numbers[column]
+    held = block.rows["rgd", "", ""].numbers[column]
     expected = mean_interval(own, 0.9)
     assert (held.value, held.low, held.high) == pytest.approx((expected.mean, expected.low, expected.high))
     assert held.difference == pytest.approx(expected.mean - 0.771)
     assert held.verdict[0] == "incomparable"
     assert [records.all[place].target for place in held.records] == ["3", "5"]
-    single = read_blocks("results/written/tables/table2.csv", records, {})[0].rows["rgd", ""].numbers
+    single = read_blocks("results/written/tables/table2.csv", records, {})[0].rows["rgd", "", ""].numbers
     assert all(number.low == pytest.approx(number.value - 0.02) for number in single.values())
 
 
@@ -98,17 +100,61 @@ def test_a_comparable_table_gets_a_verdict(there, tmp_path):
 
 def test_every_number_of_the_page_points_to_its_protocol(report, data):
     places = [int(place) for place in re.findall(r'<button[^>]*class="number" data-number="(\d+)"', report.text)]
-    assert places == sorted(places)
-    assert set(places) <= set(range(len(data["numbers"])))
+    assert set(places) == set(range(len(data["numbers"])))
     for told in data["numbers"]:
-        if "value" in told:
-            assert told.get("records") or told["judge"]
-            assert {"metric", "study", "file"} <= told.keys()
+        assert told.get("paper") or told.get("records") or told.get("judge") or dict(told["more"])["made as"]
+        assert {"of", "metric", "file"} <= told.keys()
     count = len(data["records"]["value"])
     assert count == 296
     for column in data["records"].values():
         assert len(column["at"] if isinstance(column, dict) else column) == count
     assert data["records"]["judge_sha256"]["words"] == ["ab" * 32]
+
+
+def test_no_number_of_a_table_is_without_its_protocol(report):
+    """But counts of models, names of rows, and bounds and sizes that the protocol of the same line has too."""
+    said = {"row", "models", "interval", "n", "not told apart from it", "told apart"}
+    for part in ("results", "cost", "cards"):
+        section = re.search(rf'<section id="{part}".*?\n  </section>', report.text, re.DOTALL)[0]
+        tables = re.findall(r"<table.*?</table>", section, re.DOTALL)
+        assert tables, part
+        for table in tables:
+            heads = [re.sub("<.*?>", "", head) for head in re.findall(r"<th[^>]*>(.*?)</th>", table.split("<tbody")[0])]
+            for row in re.findall(r"<tr.*?</tr>", table.partition("<tbody")[2], re.DOTALL):
+                cells = re.findall(r"<td([^>]*)>(.*?)</td>", row)
+                for head, (marks, cell) in zip(heads[-len(cells) :], cells, strict=False):
+                    if re.search(r"\d", re.sub("<.*?>", "", cell)) and head not in said:
+                        assert "data-number" in marks or "<button" in cell, (part, head, cell)
+
+
+def test_the_records_that_a_table_names_make_its_number(report, data):
+    values = data["records"]["value"]
+    checked = set()
+    for told in data["numbers"]:
+        places = told.get("records", [])
+        if not places or "value" not in told:
+            continue
+        if MINUS in told["of"]:
+            half = len(places) // 2
+            expected = (sum(values[p] for p in places[:half]) - sum(values[p] for p in places[half:])) / half
+        else:
+            expected = sum(values[p] for p in places) / len(places)
+        assert told["value"] == pytest.approx(expected, abs=1e-12), told
+        assert {data["records"]["metric"]["words"][data["records"]["metric"]["at"][p]] for p in places} == {
+            told["metric"]
+        }
+        checked.add(told["file"])
+    assert checked == {f"tables/{name}.csv" for name in ("table1", "table2", "paired")}
+
+
+def test_an_unlearned_models_card_has_its_own_records(report, data):
+    at, names = data["records"]["variant"]["at"], data["records"]["variant"]["words"]
+    cards = re.findall(r'<details class="card".*?</details>', report.text, re.DOTALL)
+    assert len(cards) > 10
+    for card in cards:
+        variant = re.search(r"\((\w+)\), seed", card)[1]
+        places = [int(place) for place in re.findall(r'data-record="(\d+)"', card)]
+        assert {names[at[place]] for place in places} == {variant}
 
 
 def test_words_of_the_configuration_are_never_html(report, data):
@@ -129,7 +175,7 @@ def test_page_needs_nothing_from_anywhere(report):
 
 
 def test_what_is_missing_is_said(report):
-    assert "16 files of this preset are not there" in report.text
+    assert "14 files of this preset are not there" in report.text
     assert "results/written/figures/trajectory.png" in report.text
     assert "snakemake --cores all report --configfile workflow/presets/written.yaml" in report.text
 
@@ -139,8 +185,35 @@ def test_a_report_of_next_to_nothing_can_be_made(tmp_path, monkeypatch):
     plan = plan_of(config())
     text = page(plan)
     assert "There are no tables yet." in text
+    assert "none measured" in text
     assert "There are no figures yet." in text
     assert "There are neither benchmark files nor cost files." in text
+
+
+def test_a_report_of_one_model_and_the_base_has_nothing_empty(report, tmp_path, monkeypatch):
+    """What a newcomer has who made one concept with one method."""
+    plan = report.plan
+    shapes = plan.studies["shapes"]
+    for cell in shapes.cells(["base", "rgd"]):
+        if cell.target == "stripes":
+            folders = dict.fromkeys(
+                (shapes.folder(cell), shapes.folder(shapes.images_of(cell)), shapes.model_folder(cell))
+            )
+            for folder in filter(lambda folder: (report.folder / folder).is_dir(), folders):
+                shutil.copytree(report.folder / folder, tmp_path / folder, dirs_exist_ok=True)
+    shutil.copy(report.folder / shapes.place("stripes") / "prompts.csv", tmp_path / shapes.place("stripes"))
+    monkeypatch.chdir(tmp_path)
+    text = page(plan)
+    found = json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1])
+    assert {group["target"]: [m["variant"] for m in group["models"]] for group in found["pictures"]} == {
+        "stripes": ["base", "rgd"]
+    }
+    assert found["filters"]["studies"] == {"shapes": {"stripes": HOSTILE}}
+    assert list(found["filters"]["methods"]) == ["base", "rgd"]
+    assert "There are no tables yet. What was measured stands under All numbers." in text
+    assert "What came out" not in text
+    assert "There are no figures yet." in text
+    assert "<tbody></tbody>" not in text
 
 
 def test_a_stale_result_is_counted(there):

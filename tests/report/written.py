@@ -72,7 +72,8 @@ def _write_cell(study: StudyPlan, cell: Cell) -> None:
         rows = slice(number * size, (number + 1) * size)
         write_arrays(path, {name: array[rows] for name, array in pixels.items()}, provenance)
     if cell in study.unlearned:
-        cost = dict.fromkeys(("seconds", "steps", "passes", "forwards"), 1.5)
+        names = ("seconds", "steps", "passes", "forwards", "passes_per_step", "forwards_per_step")
+        cost = dict.fromkeys(names, 1.5)
         cost |= {"peak_memory_bytes": 2**30, "storage_bytes": 2**20, "device": "cpu"}
         write_json(f"{study.folder(cell)}/cost.json", cost)
         card = f"---\nlibrary_name: diffusers\n---\n\n# {cell.variant}\n\nA *card* of `{cell.variant}` {HOSTILE}\n"
@@ -127,7 +128,7 @@ def records_of(study: StudyPlan, cell: Cell, fingerprint: str) -> Iterator[Recor
 
 
 def _write_tables(plan: Plan) -> None:
-    """Tables 1 and 2, by the artefacts stage."""
+    """Tables 1 and 2, the pairs and the cost, by the artefacts stage."""
     published = str(REPOSITORY / "workflow/published/paper_values.csv")
     folder = f"{plan.root}/tables"
     of_classes = plan.classes.plan
@@ -138,6 +139,16 @@ def _write_tables(plan: Plan) -> None:
             *("--variants", *of_classes.titled(plan.classes.table1_rows), "--study", "digits"),
         ],
         "table2": ["--records", *table2.records, "--study", "shapes", *table2.options],
+        "paired": [
+            "--records",
+            *of_classes.records(["rgd", "rg"]),
+            "--pairs",
+            "rgd:rg",
+            "--titles",
+            "rgd=RGD",
+            "rg=RG",
+        ],
+        "cost": _of_costs(plan.studies["shapes"]),
     }
     for name, words in commands.items():
         files = [
@@ -145,8 +156,19 @@ def _write_tables(plan: Plan) -> None:
             for kind, end in (("csv", "csv"), ("markdown", "md"), ("tex", "tex"))
             for word in (f"--{kind}", f"{folder}/{name}.{end}")
         ]
-        arguments = artefacts.parser().parse_args([name, *words, "--published", published, *files])
+        paper = ["--published", published] if name.startswith("table") else []
+        arguments = artefacts.parser().parse_args([name, *words, *paper, *files])
         arguments.run(arguments)
+
+
+def _of_costs(study: StudyPlan) -> list[str]:
+    cells = [cell for cell in study.unlearned if cell.variant in ("rgd", "esd")]
+    rows = dict.fromkeys(cell.variant for cell in cells)
+    return [
+        *("--study", study.name, "--variants", *(f"{row}={study.study.title(row)}" for row in rows)),
+        *("--cells", *(cell.name for cell in cells)),
+        *("--costs", *(f"{study.folder(cell)}/cost.json" for cell in cells)),
+    ]
 
 
 def plan_of(values: dict[str, Any]) -> Plan:

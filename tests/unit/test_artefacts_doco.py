@@ -114,7 +114,9 @@ def test_cells_are_means_over_seeds_and_neighbours_stand_side_by_side(tmp_path):
     assert found[8] == "0.650"  # mean over neighbours of the mean over seeds: (0.5 + 0.8) / 2
     assert line(page, "ESD")[3:] == ["**0.850**", "**0.660**", NOTHING, NOTHING, NOTHING, NOTHING]
     by_key = {(row["variant"], row["prompts"], row["metric"]): row for row in rows}
-    assert len(rows) == len([key for key in VALUES if key[1] != "retain_test"])
+    reported = [row for row in rows if row["role"] == "reported"]
+    assert len(rows) - len(reported) == len([key for key in VALUES if key[1] != "retain_test"])
+    assert all(row["formula"].startswith("as printed in ") and not row["records"] for row in reported)
     assert float(by_key["rgd", "forget_test", "CS"]["mean"]) == pytest.approx(0.25)
     assert by_key["rgd", "forget_test", "CS"]["low"] == ""
     assert by_key["base", "forget_test", "CS"]["interval"] == "BCa"

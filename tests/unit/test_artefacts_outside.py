@@ -182,7 +182,7 @@ def outside(**differences: list[float]) -> Outside:
             values["a", column] = np.array(differences[column.quantity]) + 0.5
             values["b", column] = np.full(5, 0.5)
     resampled = {column.prompts: Resampled(np.arange(5), draws=500) for column in COMPARED}
-    return Outside("ring", values, resampled, {"a": 1, "b": 1}, [], 0.95)
+    return Outside("ring", values, resampled, {"a": 1, "b": 1}, {}, 0.95)
 
 
 LESS, MORE, AROUND = [-0.3, -0.2, -0.25, -0.4, -0.3], [0.3, 0.2, 0.25, 0.4, 0.3], [-0.3, 0.3, 0.1, -0.2, 0.05]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
+import yaml
 
 from lethe import card
+from lethe.config.reading import read_preset
 from lethe.errors import LetheError
 from lethe.methods import method_named
+from lethe.plan import Plan
 from lethe.record import COLUMNS, Record, write_records
 from lethe.unlearn import __main__ as unlearn
 
@@ -65,6 +69,35 @@ def test_a_given_base_is_called_by_its_name_and_licence(model):
     words += ["--licence=Stable Diffusion 1.4 (CreativeML Open RAIL-M)", "--output", str(model / "README.md")]
     card.main(card.parser().parse_args(words))
     assert "- Base: Stable Diffusion 1.4 (CreativeML Open RAIL-M)\n" in (model / "README.md").read_text()
+
+
+def front_matter(base: card.Base | None) -> dict[str, object]:
+    made = {"method": "esd", "seed": 0, "versions": {"lethe": "0"}, "settings": {}}
+    text = card.model_card(method_named("esd"), "stable_diffusion", made, (), base)
+    return yaml.safe_load(text.split("---")[1])
+
+
+def test_the_licence_that_hubs_read_is_the_bases():
+    front = front_matter(card.Base("Stable Diffusion 1.4", "CreativeML Open RAIL-M", "CompVis/stable-diffusion-v1-4"))
+    assert front["license"] == "creativeml-openrail-m"
+    assert front["base_model"] == "CompVis/stable-diffusion-v1-4"
+    assert front["pipeline_tag"] == "text-to-image"
+    assert front["tags"] == ["machine-unlearning", "lethe", "esd"]
+    named = front_matter(card.Base("Stable Diffusion 3", "Stability AI Community License"))
+    assert (named["license"], named["license_name"]) == ("other", "Stability AI Community License")
+    assert front_matter(None)["license"] == front_matter(card.TRAINED["cifar10"])["license"] == "unknown"
+    assert "base_model" not in front_matter(card.TRAINED["shapes"])
+
+
+def test_a_preset_tells_the_card_of_its_base():
+    """Of a base that is an asset: title, licence, and its name on the hub."""
+    plan = Plan(read_preset(["paper"])).studies["sd14"]
+    said = card.parser().parse_args(
+        ["--kind=text", "--model=m", "--records=r", "--output=o", *shlex.split(plan.origin)]
+    )
+    assert said.licence == "Stable Diffusion 1.4, in diffusers' format (CreativeML Open RAIL-M)"
+    assert said.terms == "CreativeML Open RAIL-M"
+    assert said.base_model == "CompVis/stable-diffusion-v1-4"
 
 
 def test_a_control_is_called_one():

@@ -14,6 +14,7 @@ import lethe
 from lethe.code import modules_behind
 from lethe.methods import method_names
 from lethe.models import DENOISERS, EMBEDDERS
+from lethe.plan.study import IMPORTERS
 from lethe.plan.text import BASES, GIVEN_BASES
 
 PACKAGE = Path(lethe.__file__).parent
@@ -35,7 +36,9 @@ def of_stage(stage: str, family: str) -> tuple[str, ...]:
 STAGES = ["data", "base", "sets", "unlearn", "sample", "judge", "measure"]
 PROMPTS, ARTEFACTS = ("lethe.prompts",), ("lethe.artefacts.__main__",)
 GIVEN = [(module, "lethe.base.__main__") for module in GIVEN_BASES.values()]
-COMMANDS = [*(of_stage(stage, family) for family in FAMILIES for stage in STAGES), *GIVEN, PROMPTS, ARTEFACTS]
+IMPORTED = {family: (module, "lethe.imported.__main__") for family, module in IMPORTERS.items()}
+COMMANDS = [*(of_stage(stage, family) for family in FAMILIES for stage in STAGES), *GIVEN]
+COMMANDS += [*IMPORTED.values(), PROMPTS, ARTEFACTS]
 
 # Loads each command's modules at module level, and says which files of Lethe that has loaded.
 LOADING = """
@@ -84,9 +87,9 @@ def test_a_method_drags_in_no_other_method():
 
 def test_a_study_of_classes_depends_on_nothing_of_text():
     """An edit of what Stable Diffusion needs must not make the class studies anew."""
-    for stage in STAGES:
-        names = {path.stem for path in modules_behind(*of_stage(stage, "edm"))}
-        assert not {name for name in names if name.startswith(("text", "stable_diffusion", "prompt"))}, stage
+    for modules in (*(of_stage(stage, "edm") for stage in STAGES), IMPORTED["edm"]):
+        names = {path.stem for path in modules_behind(*modules)}
+        assert not {name for name in names if name.startswith(("text", "stable_diffusion", "prompt"))}, modules
 
 
 def test_a_study_of_one_stable_diffusion_depends_on_nothing_of_the_other():
@@ -94,14 +97,14 @@ def test_a_study_of_one_stable_diffusion_depends_on_nothing_of_the_other():
         "stable_diffusion": {"stable_diffusion3", "prompts3", "packed_prompts"},
         "stable_diffusion_3": {"stable_diffusion"},
     }.items():
-        for stage in STAGES:
-            assert not others & {path.stem for path in modules_behind(*of_stage(stage, family))}, stage
+        for modules in (*(of_stage(stage, family) for stage in STAGES), IMPORTED[family]):
+            assert not others & {path.stem for path in modules_behind(*modules)}, modules
 
 
 def test_no_stage_imports_a_later_one():
     commands = {stage: [of_stage(stage, family) for family in FAMILIES] for stage in STAGES}
-    commands |= {"prompts": [PROMPTS], "artefacts": [ARTEFACTS]}
-    order = ["data", "base", "prompts", "sets", "unlearn", "sample", "judge", "measure", "artefacts"]
+    commands |= {"imported": list(IMPORTED.values()), "prompts": [PROMPTS], "artefacts": [ARTEFACTS]}
+    order = ["data", "base", "imported", "prompts", "sets", "unlearn", "sample", "judge", "measure", "artefacts"]
     for position, stage in enumerate(order):
         for modules in commands[stage]:
             parts = {path.resolve().relative_to(PACKAGE).with_suffix("").parts[0] for path in modules_behind(*modules)}

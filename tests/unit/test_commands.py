@@ -27,9 +27,12 @@ FAMILIES = {
 MODULES = [
     *(f"lethe.{stage}.{module}" for stage, kinds in CHOICES.items() for module in kinds.values()),
     *(f"lethe.base.{module}" for module in FAMILIES.values()),
+    *(f"lethe.imported.{module}" for module in ("edm", "stable_diffusion", "stable_diffusion3")),
     "lethe.prompts",
     "lethe.unlearn.__main__",
     "lethe.card",
+    "lethe.export.__main__",
+    "lethe.compare.__main__",
     "lethe.artefacts.__main__",
 ]
 

@@ -199,7 +199,7 @@ def test_a_profile_says_itself_how_much_may_run(bare_repository: Path) -> None:
 def test_make_alone_lists_the_commands(bare_repository: Path) -> None:
     outcome = run("make", cwd=bare_repository)
     assert outcome.returncode == 0
-    for command in ("reproduce", "report", "provenance", "test", "test-cluster", "lint", "clean-venv"):
+    for command in ("reproduce", "report", "provenance", "export", "compare", "test", "test-cluster", "lint"):
         assert re.search(rf"^  {command} +\w", outcome.stdout, flags=re.MULTILINE), outcome.stdout
     assert not (bare_repository / ".venv").exists()
 

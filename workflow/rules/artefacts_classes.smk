@@ -74,36 +74,38 @@ rule paired:
         " --csv {output.csv} --markdown {output.markdown} --tex {output.tex} 2>&1 | tee {log}"
 
 
-rule figure2:
-    input:
-        code=code_of_artefact("figure2"),
-        trajectory=plan.classes.plan.trajectory(plan.classes.figure2_cell),
-    output:
-        pdf=f"{plan.root}/figures/figure2.pdf",
-        png=report(
-            f"{plan.root}/figures/figure2.png",
-            caption="../report/figure2.rst",
-            category="Figures",
-            labels={"what": "Figure 2"},
-        ),
-    log:
-        f"{plan.root}/logs/figures/figure2.log",
-    benchmark:
-        f"{plan.root}/benchmarks/figures/figure2.jsonl"
-    localrule: True
-    conda:
-        "../../envs/cpu.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    params:
-        title=plan.classes.figure2_title,
-    message:
-        "figure2: {output.pdf}"
-    shell:
-        "python -m lethe.artefacts figure2 --trajectory {input.trajectory} --title {params.title:q}"
-        " --pdf {output.pdf} --png {output.png} > {log} 2>&1"
+if plan.classes.shown.figure2:
+
+    rule figure2:
+        input:
+            code=code_of_artefact("figure2"),
+            trajectory=plan.classes.plan.trajectory(plan.classes.figure2_cell),
+        output:
+            pdf=f"{plan.root}/figures/figure2.pdf",
+            png=report(
+                f"{plan.root}/figures/figure2.png",
+                caption="../report/figure2.rst",
+                category="Figures",
+                labels={"what": "Figure 2"},
+            ),
+        log:
+            f"{plan.root}/logs/figures/figure2.log",
+        benchmark:
+            f"{plan.root}/benchmarks/figures/figure2.jsonl"
+        localrule: True
+        conda:
+            "../../envs/cpu.yaml"
+        threads: 1
+        resources:
+            mem_mb=1000,
+            runtime=10,
+        params:
+            title=plan.classes.figure2_title,
+        message:
+            "figure2: {output.pdf}"
+        shell:
+            "python -m lethe.artefacts figure2 --trajectory {input.trajectory} --title {params.title:q}"
+            " --pdf {output.pdf} --png {output.png} > {log} 2>&1"
 
 
 rule trajectory:

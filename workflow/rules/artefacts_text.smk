@@ -1,6 +1,6 @@
 """In: records, image sets, prompts of a text study. Out: its tables and figures, each a target by its name."""
 
-for name, concept in {"table5": "nudity", "table6": "van_gogh"}.items():
+for name, concept in plan.text.example_tables.items():
 
     rule:
         name:

@@ -10,7 +10,7 @@ from lethe.artefacts import equal_compute
 from lethe.artefacts.alignment_entries import ALIGNMENT, KEPT, SEEN, SETS, Column, Entry, Row, Shown
 from lethe.artefacts.comparability import Comparability
 from lethe.artefacts.equal_compute import EqualCompute
-from lethe.artefacts.rows import DDOF
+from lethe.artefacts.rows import DDOF, samplers_of
 from lethe.artefacts.typeset import MINUS, NOTHING, Group, Table, Text, mean_and_std, number, span_of
 from lethe.record import Record
 
@@ -57,8 +57,9 @@ def as_table(
         heading = [Text(equal_compute.HEADING, bold=True), *[Text("")] * (len(names) - 1)]
         blocks.append([heading, *(_line(row, equal_rows, targets, layout, equal) for row in equal_rows)])
         notes += equal.notes({row.variant: row.title for row in rows})
+    beside = f" {comparable.caption(f'Table {number_of_table}')}" if any(shown.task for shown in targets) else ""
     return Table(
-        caption=f"{layout.caption} ({study}). {comparable.caption(f'Table {number_of_table}')}",
+        caption=f"{layout.caption} ({study}).{beside}",
         label=f"tab:{layout.artefact}-{study}",
         groups=groups,
         columns=names,
@@ -146,7 +147,7 @@ def _notes(study: str, rows: Sequence[Row], targets: Sequence[Shown], comparable
     images = ", ".join(f"{name} {span_of(numbers)}" for name, numbers in counts.items())
     notes += [
         f"Judges: {_distinct(f'{record.judge}, sha256 {record.judge_sha256[:12]}' for record in every)}.",
-        f"Images a cell: {images}. Sampler: {_distinct(record.sampler for record in every)}.",
+        f"Images a cell: {images}. Sampler: {samplers_of(every)}.",
         "Italic: controls. Bold: best mean among the unlearning methods, whatever its uncertainty; the columns belong "
         "together, since what forgets little keeps much.",
     ]

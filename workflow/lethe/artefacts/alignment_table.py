@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lethe.artefacts import comparability, equal_compute, typeset
+from lethe.artefacts import comparability, equal_compute, protocol, typeset
 from lethe.artefacts.alignment_entries import SEEN, Column, Entry, Row, Shown, rows_of, shown_target
 from lethe.artefacts.alignment_shape import Layout, as_table
 from lethe.artefacts.comparability import Comparability
@@ -30,6 +30,7 @@ COLUMNS = (
     *("published_artefact", "published_task", "published_row", "published_retain_size", "published_value"),
     *("published_loss", "published_is_comparable"),
     *equal_compute.CSV_COLUMNS,
+    *protocol.COLUMNS,
 )
 
 
@@ -110,6 +111,8 @@ def _measured(entry: Entry) -> dict[str, Any]:
         "judge_sha256": first.judge_sha256,
         "features": first.features,
     }
+    lost = "" if entry.loss is None else "lost: the base's less this one's, paired by prompt and seed"
+    line |= protocol.mean_protocol(list(entry.cell.values()), lost)
     if len(entry.cell) == 1:
         line |= {"low": first.low, "high": first.high, "interval": first.interval}
     if entry.loss is not None:

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lethe.artefacts import typeset
+from lethe.artefacts import protocol, typeset
 from lethe.artefacts.alignment_entries import set_title
 from lethe.artefacts.naming import titles_of
 from lethe.artefacts.outputs import add_table_outputs
-from lethe.artefacts.rows import DDOF, Metric, check_judged_alike
+from lethe.artefacts.rows import DDOF, Metric, check_judged_alike, samplers_of
 from lethe.artefacts.text_rows import Cell, TextRecords, summary_of
 from lethe.artefacts.typeset import Table, Text, decimals_of, mean_and_std, span_of
 from lethe.errors import LetheError
@@ -28,6 +28,7 @@ METRICS = (
 COLUMNS = (
     *("study", "target", "variant", "title", "method", "prompts", "metric", "better", "mean", "std", "ddof", "low"),
     *("high", "interval", "n_seeds", "images", "reference", "judge", "judge_sha256", "features", "sampler"),
+    *protocol.COLUMNS,
 )
 
 
@@ -111,7 +112,7 @@ def _notes(rows: Sequence[Row]) -> list[str]:
         f"{'. '.join(f'{name}: {words}' for name, words in protocol.items())}.",
         "There is no agreed protocol for COCO: FID depends on the number of images, on their size and on the resizing, "
         "so compare rows of this table with each other, not with other papers'.",
-        f"Images: {'; '.join(dict.fromkeys(record.sampler for record in records))}.",
+        f"Images: {samplers_of(records)}.",
         f"n: training seeds; ±: sample standard deviation (ddof {DDOF}) over them, none for one. The csv has KID's "
         "interval and AS's. Italic: controls.",
         f"Judges: {'; '.join(judges)}.",
@@ -138,6 +139,7 @@ def csv_rows(study: str, prompts: str, rows: Sequence[Row], titles: Mapping[str,
                 "ddof": summary.ddof,
                 "n_seeds": summary.n,
                 "images": first.n,
+                **protocol.mean_protocol(list(cell.values())),
             }
             same = ("reference", "judge", "judge_sha256", "features", "sampler")
             one = ("low", "high", "interval") if len(cell) == 1 else ()

@@ -20,7 +20,7 @@ from lethe.measures.summary import Summary, summarise
 TITLE = "what each variant cost: time, memory, network passes, storage"
 COLUMNS = (
     *("study", "variant", "title", "quantity", "mean", "std", "ddof", "min", "max"),
-    *("n_cells", "targets", "seeds", "devices"),
+    *("n_cells", "targets", "seeds", "devices", "formula"),
 )
 
 
@@ -110,6 +110,8 @@ def csv_rows(study: str, rows: Sequence[Row]) -> list[dict[str, Any]]:
                     "targets": " ".join(row.targets),
                     "seeds": " ".join(row.seeds),
                     "devices": "; ".join(row.devices),
+                    "formula": f"mean of '{quantity.name}' in the cost.json of {summary.n} models; ±: their sample "
+                    f"standard deviation (ddof {DDOF})",
                 }
             )
     return lines

@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lethe.artefacts import typeset
+from lethe.artefacts import protocol, typeset
 from lethe.artefacts.doco_entries import Row, Shown, rows_of, shown_target
 from lethe.artefacts.doco_shape import as_table
 from lethe.artefacts.naming import titles_of
 from lethe.artefacts.outputs import add_table_outputs
-from lethe.artefacts.reported import read_reported, reported_tables
+from lethe.artefacts.reported import read_reported, reported_lines, reported_tables
 from lethe.artefacts.rows import of_one_study
 from lethe.artefacts.text_rows import Cell, TextRecords, summary_of
 from lethe.errors import LetheError, nearest
@@ -25,7 +25,7 @@ TITLE = "the erased concept and its neighbours: CLIP score, CLIP error rate, dis
 COLUMNS = (
     *("study", "target", "variant", "title", "method", "role", "prompts", "metric", "better", "mean", "std", "ddof"),
     *("min", "max", "low", "high", "interval", "control", "control_n", "n_seeds", "seeds", "images", "judge"),
-    *("judge_sha256", "features"),
+    *("judge_sha256", "features", *protocol.COLUMNS),
 )
 
 
@@ -68,6 +68,7 @@ def _measured(cell: Cell) -> dict[str, Any]:
         "judge": first.judge,
         "judge_sha256": first.judge_sha256,
         "features": first.features,
+        **protocol.mean_protocol(list(cell.values())),
     }
     return line | ({"low": first.low, "high": first.high, "interval": first.interval} if summary.n == 1 else {})
 
@@ -92,8 +93,9 @@ def main(arguments: argparse.Namespace) -> None:
     records.check_targets(list(targets))
     rows = rows_of(records, titles)
     shown = [shown_target(records, rows, name, title, neighbours[name]) for name, title in targets.items()]
-    tables = [as_table(arguments.study, rows, shown), *reported_tables(read_reported(arguments.reported))]
-    write_rows(arguments.csv, COLUMNS, csv_rows(arguments.study, rows, shown))
+    reported = read_reported(arguments.reported)
+    tables = [as_table(arguments.study, rows, shown), *reported_tables(reported)]
+    write_rows(arguments.csv, COLUMNS, csv_rows(arguments.study, rows, shown) + reported_lines(reported))
     write_text(arguments.markdown, "\n".join(map(typeset.as_markdown, tables)))
     write_text(arguments.tex, "\n".join(map(typeset.as_latex, tables)))
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lethe.artefacts.doco_entries import ABSENT, ON_TARGET, Column, Row, Shown, of_neighbour
-from lethe.artefacts.rows import DDOF
+from lethe.artefacts.rows import DDOF, samplers_of
 from lethe.artefacts.text_rows import summary_of
 from lethe.artefacts.typeset import NOTHING, Group, Table, Text, mean_and_std, number, span_of
 from lethe.measures.named import SPM_SCALE
@@ -151,7 +151,7 @@ def _notes(study: str, targets: Sequence[Shown]) -> list[str]:
     notes += [
         f"n: training seeds; ±: sample standard deviation (ddof {DDOF}) over them, none for one. The csv has intervals "
         "over prompts.",
-        f"Judges: {'; '.join(judges)}. Sampler: {'; '.join(dict.fromkeys(record.sampler for record in records))}.",
+        f"Judges: {'; '.join(judges)}. Sampler: {samplers_of(records)}.",
         "Italic: controls. Bold: best mean among the unlearning methods, whatever its uncertainty; the columns belong "
         "together, since what forgets little keeps much.",
         "DoCo's own tables could not be read. What others report of it stands below, from other models, concepts and "

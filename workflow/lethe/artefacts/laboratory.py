@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lethe.artefacts import typeset
+from lethe.artefacts import protocol, typeset
 from lethe.artefacts.alignment_table import add_targets, seen_by_target
 from lethe.artefacts.laboratory_figure import draw
-from lethe.artefacts.laboratory_rows import OF_RUNS, OF_TEXT, Row, Runs, Study, of_classes, of_text
+from lethe.artefacts.laboratory_rows import OF_RUNS, OF_TEXT, Quantity, Row, Runs, Study, of_classes, of_text
 from lethe.artefacts.naming import titles_of
 from lethe.artefacts.outputs import add_figure_outputs, add_table_outputs
 from lethe.artefacts.rows import of_one_study
@@ -26,7 +26,7 @@ from lethe.record import read_records
 TITLE = "rules that combine two gradients, side by side"
 COLUMNS = (
     *("study", "variant", "title", "quantity", "better", "mean", "low", "high", "confidence", "n", "unit"),
-    *("n_cells", "targets", "seeds", "devices"),
+    *("n_cells", "targets", "seeds", "devices", "judge", "judge_sha256", "features", *protocol.COLUMNS),
 )
 
 
@@ -51,9 +51,21 @@ def csv_rows(studies: Sequence[Study], confidence: float) -> list[dict[str, Any]
                         "targets": " ".join(dict.fromkeys(target for target, _ in cells)),
                         "seeds": " ".join(dict.fromkeys(str(seed) for _, seed in cells)),
                         "devices": "; ".join(study.devices),
+                        **_made_of(row, quantity, of_mean.n, of_mean.unit),
                     }
                 )
     return lines
+
+
+def _made_of(row: Row, quantity: Quantity, count: int, unit: str) -> dict[str, str]:
+    """The formula; of an outcome also its records and their judges."""
+    mean = f"mean over {count} {unit}s (of targets, each the mean of its seeds)"
+    records = row.records.get(quantity.name, ())
+    if not records:
+        return protocol.protocol(f"{mean} of each model's trajectory.csv and cost.json", ())
+    told = ("judge", "judge_sha256", "features")
+    judged = {name: "; ".join(dict.fromkeys(getattr(record, name) for record in records)) for name in told}
+    return judged | protocol.protocol(mean, records)
 
 
 def as_table(studies: Sequence[Study], confidence: float) -> Table:

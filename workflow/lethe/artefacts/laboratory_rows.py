@@ -57,11 +57,12 @@ OF_RUNS = (
 
 
 class Row(NamedTuple):
-    """A rule: the values of each quantity by cell, the same cells for all."""
+    """A rule: the values of each quantity by cell, the same cells for all; and the records of those of the outcome."""
 
     variant: str
     title: str
     values: Mapping[str, Values]
+    records: Mapping[str, Sequence[Record]]
 
     def mean(self, quantity: Quantity, confidence: float) -> MeanInterval:
         """In the quantity's unit."""
@@ -101,43 +102,56 @@ def of_classes(name: str, records: Sequence[Record], runs: Runs, titles: Mapping
     metrics = [Metric(quantity.name, quantity.better, None) for quantity in OF_CLASSES]
     rows = {variant: row_of(records, variant, metrics) for variant in titles}
     check_one_judge(rows.values())
-    outcomes = {variant: {metric.name: row.values(metric.name) for metric in metrics} for variant, row in rows.items()}
-    judged = [r for row in rows.values() for cells in row.records.values() for r in cells.values()]
-    return _study(name, OF_CLASSES, outcomes, judged, runs, titles)
+    outcomes = {
+        variant: {name: list(cells.values()) for name, cells in row.records.items()} for variant, row in rows.items()
+    }
+    return _study(name, OF_CLASSES, outcomes, runs, titles)
 
 
 def of_text(
     name: str, records: Sequence[Record], runs: Runs, titles: Mapping[str, str], seen: Mapping[str, Column]
 ) -> Study:
     """The rules in a text study; ``seen`` says by target which metric tells that it is still there."""
-    by_cell, outcomes, judged = TextRecords(records), {}, []
+    by_cell, outcomes = TextRecords(records), {}
     by_cell.check_targets(list(seen))
     for variant in titles:
         by_cell.method(variant)  # there is such a variant
-        outcomes[variant] = {quantity.name: {} for quantity in OF_TEXT}
+        outcomes[variant] = {quantity.name: [] for quantity in OF_TEXT}
         for target, column in seen.items():
             for quantity, wanted in zip(OF_TEXT, (column, ALIGNMENT[1], KEPT), strict=True):
-                found = by_cell.cell(variant, target, wanted.prompts, wanted.metric)
-                outcomes[variant][quantity.name] |= {(target, seed): r.value for seed, r in found.items()}
-                judged += found.values()
+                outcomes[variant][quantity.name] += by_cell.cell(
+                    variant, target, wanted.prompts, wanted.metric
+                ).values()
+    judged = _judged(outcomes)
     for metric in dict.fromkeys(record.metric for record in judged):
         for target in seen:
             check_judged_alike(metric, [r for r in judged if (r.metric, r.target) == (metric, target)])
-    return _study(name, OF_TEXT, outcomes, judged, runs, titles)
+    return _study(name, OF_TEXT, outcomes, runs, titles)
+
+
+Outcomes = Mapping[str, Mapping[str, Sequence[Record]]]
+"""By variant and quantity, the records of its cells."""
+
+
+def _judged(outcomes: Outcomes) -> list[Record]:
+    return [record for found in outcomes.values() for records in found.values() for record in records]
 
 
 def _study(
     name: str,
     outcome: Sequence[Quantity],
-    outcomes: Mapping[str, dict[str, Values]],
-    judged: Sequence[Record],
+    outcomes: Outcomes,
     runs: Runs,
     titles: Mapping[str, str],
 ) -> Study:
     measured, devices = _of_runs(runs, titles)
     rows = []
     for variant, title in titles.items():
-        values = {**outcomes[variant], **measured.get(variant, {quantity.name: {} for quantity in OF_RUNS})}
+        outcome_values = {
+            quantity: {(record.target, record.seed): record.value for record in found}
+            for quantity, found in outcomes[variant].items()
+        }
+        values = {**outcome_values, **measured.get(variant, {quantity.name: {} for quantity in OF_RUNS})}
         every = set().union(*values.values())
         for quantity, cells in values.items():
             if missing := sorted(every - cells.keys()):
@@ -145,8 +159,8 @@ def _study(
                     f"{name}: no {quantity} of {variant}, target {missing[0][0]}, seed {missing[0][1]}",
                     "give the records, the trajectory and the cost of the same cells",
                 )
-        rows.append(Row(variant, title, values))
-    return Study(name, outcome, rows, judged, devices)
+        rows.append(Row(variant, title, values, outcomes[variant]))
+    return Study(name, outcome, rows, _judged(outcomes), devices)
 
 
 def _of_runs(runs: Runs, titles: Mapping[str, str]) -> tuple[dict[str, dict[str, dict[tuple[str, int], float]]], list]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lethe.artefacts import typeset
+from lethe.artefacts import protocol, typeset
 from lethe.artefacts.alignment_entries import set_title
 from lethe.artefacts.naming import titles_of
 from lethe.artefacts.outputs import add_table_outputs
@@ -29,6 +29,7 @@ SHOWN = ("forget_test", "retain_test", *CLASSES)
 COLUMNS = (
     *("study", "target", "targets", "variant", "title", "method", "prompts", "metric", "better", "mean", "std", "ddof"),
     *("low", "high", "interval", "n_cells", "images", "control", "judge", "judge_sha256", "sampler"),
+    *protocol.COLUMNS,
 )
 
 
@@ -132,6 +133,7 @@ def csv_rows(study: str, numbers: Sequence[Number], titles: Mapping[str, str]) -
             "n_cells": summary.n,
             "images": first.n,
             **{name: getattr(first, name) for name in ("judge", "judge_sha256", "sampler", *one)},
+            **protocol.mean_protocol(number.records),
         }
 
 

@@ -5,7 +5,7 @@ other, prompt by prompt. Writes csv (full precision), Markdown and LaTeX."""
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ from lethe.artefacts import typeset
 from lethe.artefacts.naming import CellName, cell_named, check_parallel, title_of, titles_of
 from lethe.artefacts.outputs import add_table_outputs
 from lethe.artefacts.outside_numbers import COLUMNS as MEASURED
-from lethe.artefacts.outside_numbers import Outside, Verdict, outside_of
+from lethe.artefacts.outside_numbers import Column, Outside, Verdict, outside_of
 from lethe.artefacts.outside_shape import as_table, comparison
+from lethe.artefacts.typeset import MINUS
 from lethe.errors import LetheError, nearest
 from lethe.files import write_rows, write_text
 from lethe.measures.bootstrap import Estimate
@@ -25,8 +26,19 @@ from lethe.settings.text_sampling import TextSamplingSettings
 
 TITLE = "what is left of the concept and kept without it, on prompts outside the unlearning set"
 COLUMNS = (
-    *("study", "target", "variant", "against", "quantity", "prompts", "better", "value", "low", "high"),
-    *("interval", "n_images", "n_prompts", "n_seeds", "verdict"),
+    *("study", "target", "variant", "against", "title", "role", "quantity", "prompts", "better", "value", "low"),
+    *(
+        "high",
+        "interval",
+        "n_images",
+        "n_prompts",
+        "n_seeds",
+        "verdict",
+        "judge",
+        "judge_sha256",
+        "features",
+        "formula",
+    ),
 )
 
 
@@ -35,31 +47,45 @@ class _Options(Settings):
 
 
 def csv_rows(
-    study: str, shown: Sequence[Outside], verdicts: Mapping[str, Sequence[Verdict]]
+    study: str,
+    titles: Mapping[str, str],
+    controls: Collection[str],
+    shown: Sequence[Outside],
+    verdicts: Mapping[str, Sequence[Verdict]],
 ) -> Iterator[dict[str, Any]]:
     """One line for each number, then one for each difference (``against`` a row), in full precision."""
     for target in shown:
         for variant, seeds in target.seeds.items():
-            line = {"study": study, "target": target.name, "variant": variant, "n_seeds": seeds}
+            role = "control" if variant in controls else "method"
+            line = {"study": study, "variant": variant, "title": titles[variant], "role": role, "n_seeds": seeds}
             for column in MEASURED:
                 if (estimate := target.estimate(variant, column)) is not None:
-                    yield line | column._asdict() | {"better": column.better} | _numbers(estimate, target.confidence)
+                    yield line | _numbers(target, column, estimate, "")
         for verdict in verdicts.get(target.name, ()):
-            line = {"study": study, "target": target.name, "variant": verdict.first, "against": verdict.second}
-            line |= {"verdict": verdict.words, "n_seeds": target.seeds[verdict.first]}
+            first, second = titles[verdict.first], titles[verdict.second]
+            line = {"study": study, "variant": verdict.first, "against": verdict.second, "verdict": verdict.words}
+            line |= {"title": f"{first} {MINUS} {second}", "n_seeds": target.seeds[verdict.first]}
             for column, estimate in verdict.differences.items():
                 if estimate is not None:
-                    yield line | column._asdict() | {"better": column.better} | _numbers(estimate, target.confidence)
+                    yield line | _numbers(target, column, estimate, " of the first less the second, paired by image")
 
 
-def _numbers(estimate: Estimate, confidence: float) -> dict[str, Any]:
+def _numbers(target: Outside, column: Column, estimate: Estimate, of: str) -> dict[str, Any]:
+    judge = target.judges[column.quantity]
     return {
+        "target": target.name,
+        **column._asdict(),
+        "better": column.better,
         "value": estimate.value,
         "low": estimate.low,
         "high": estimate.high,
-        "interval": "" if estimate.low is None else f"BCa bootstrap {100 * confidence:g} % over prompts",
+        "interval": "" if estimate.low is None else f"BCa bootstrap {100 * target.confidence:g} % over prompts",
         "n_images": estimate.n,
         "n_prompts": estimate.clusters,
+        "judge": judge.name,
+        "judge_sha256": judge.sha256,
+        "features": judge.features,
+        "formula": f"mean over images{of}, each image the mean over training seeds",
     }
 
 
@@ -108,7 +134,7 @@ def main(arguments: argparse.Namespace) -> None:
     tables = [as_table(arguments.study, titles, arguments.controls, targets, shown)]
     if verdicts:
         tables.append(comparison(arguments.study, titles, targets, verdicts))
-    write_rows(arguments.csv, COLUMNS, csv_rows(arguments.study, shown, verdicts))
+    write_rows(arguments.csv, COLUMNS, csv_rows(arguments.study, titles, arguments.controls, shown, verdicts))
     write_text(arguments.markdown, "\n".join(map(typeset.as_markdown, tables)))
     write_text(arguments.tex, "\n".join(map(typeset.as_latex, tables)))
 

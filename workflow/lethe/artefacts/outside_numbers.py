@@ -46,6 +46,18 @@ COMPARED = (Column("left", OUTSIDE[0]), Column("CER", OUTSIDE[0]), Column("AS", 
 """What of two rows is compared: that on prompts outside the unlearning set."""
 
 
+class Judge(NamedTuple):
+    """Who judged a quantity, and how it looked."""
+
+    name: str
+    sha256: str
+    features: str
+
+    @property
+    def words(self) -> str:
+        return f"{self.name}, sha256 {self.sha256[:12]}"
+
+
 class Verdict(NamedTuple):
     """``first`` against ``second``: the differences of COMPARED (first - second; None where one lacks a number) and
     what they say of the first."""
@@ -58,13 +70,14 @@ class Verdict(NamedTuple):
 
 @dataclass(frozen=True)
 class Outside:
-    """One target: values (N,) of each image by row and column, each the mean over the row's training seeds."""
+    """One target: values (N,) of each image by row and column, each the mean over the row's training seeds; and who
+    judged each quantity."""
 
     name: str
     values: Mapping[tuple[str, Column], np.ndarray]
     resampled: Mapping[str, Resampled]
     seeds: Mapping[str, int]
-    judges: Sequence[str]
+    judges: Mapping[str, Judge]
     confidence: float
 
     def estimate(self, variant: str, column: Column) -> Estimate | None:
@@ -146,10 +159,28 @@ def outside_of(
         )
         for name, chosen in places.items()
     }
-    names = [f"{judge['name']}, sha256 {judge['sha256'][:12]}" for judge in judges[0][1].values()] if judges else []
+    named = _judges(judges[0][1], seen, settings) if judges else {}
     return Outside(
-        target, values, resampled, {row: len(seeds) for row, seeds in by_row.items()}, names, settings.confidence
+        target, values, resampled, {row: len(seeds) for row, seeds in by_row.items()}, named, settings.confidence
     )
+
+
+def _judges(
+    made: Mapping[str, Mapping[str, str]], seen: ConceptSeen, settings: TextMeasureSettings
+) -> dict[str, Judge]:
+    """By quantity, from what the judge stage says of its judges."""
+    parts = " ".join(seen.parts) or "all parts"
+    looks = {
+        "left": ("attributes", seen.attribute)
+        if seen.attribute
+        else ("detector", f"score > {settings.threshold:g}, {parts}"),
+        "CER": ("alignment", "cosine with the names of concept and anchor"),
+        "AS": ("alignment", "cosine with the prompt, evaluation transform"),
+    }
+    return {
+        quantity: Judge(made[judge]["name"], made[judge]["sha256"], features)
+        for quantity, (judge, features) in looks.items()
+    }
 
 
 def _columns(

@@ -108,7 +108,7 @@ def _notes(shown: Sequence[Outside]) -> list[str]:
         for name, words in (FORGET | RETAIN).items()
     }
     seeds = sorted({count for target in shown for count in target.seeds.values()})
-    judges = dict.fromkeys(judge for target in shown for judge in target.judges)
+    judges = dict.fromkeys(judge.words for target in shown for judge in target.judges.values())
     return [
         "seen prompts: those of D_f (methods that learn from anchor images see others of the same words, with one name "
         "of the concept); held-out words: the same sentences with words that no method sees; other phrasings: "

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from lethe.artefacts import typeset
+from lethe.artefacts import protocol, typeset
 from lethe.artefacts.naming import title_of, titles_of
 from lethe.artefacts.outputs import add_table_outputs
 from lethe.artefacts.rows import Metric, Row, check_one_judge, metrics_of, of_one_study, row_of
@@ -21,7 +21,11 @@ from lethe.record import read_records
 TITLE = "paired differences between variants"
 COLUMNS = (
     *("study", "first", "second", "metric", "better", "difference", "confidence", "low", "high", "p_value"),
-    *("wins", "ties", "losses", "n", "unit", "n_targets", "n_seeds"),
+    *("wins", "ties", "losses", "n", "unit", "n_targets", "n_seeds", "title", *protocol.COLUMNS),
+)
+PAIRED_FORMULA = (
+    "mean over {n} {unit}s of the first less the second (of targets, each the mean of its seeds); interval: Student's "
+    "t over them; p: two-sided sign-flip test of the mean"
 )
 
 
@@ -86,6 +90,10 @@ def as_table(study: str, pairs: Sequence[Sequence[Comparison]], titles: Mapping[
     )
 
 
+def _title(comparison: Comparison, titles: Mapping[str, str]) -> str:
+    return f"{titles[comparison.first.variant]} {MINUS} {titles[comparison.second.variant]}"
+
+
 def _distances(row: Row) -> str:
     if "FD" in row.records:
         return "FD and KD are distances in the judge's features."
@@ -93,7 +101,7 @@ def _distances(row: Row) -> str:
 
 
 def _cells(comparison: Comparison, titles: Mapping[str, str], one_unit: bool) -> list[Text]:
-    first, second, metric, paired = comparison
+    _, _, metric, paired = comparison
     digits = decimals_of(paired.difference)
     interval = (
         NOTHING
@@ -101,7 +109,7 @@ def _cells(comparison: Comparison, titles: Mapping[str, str], one_unit: bool) ->
         else f"[{number(paired.low, digits)}, {number(paired.high, digits)}]"
     )
     return [
-        Text(f"{titles[first.variant]} {MINUS} {titles[second.variant]}"),
+        Text(_title(comparison, titles)),
         Text(f"{metric.title} {metric.arrow}"),
         Text(number(paired.difference, digits)),
         Text(interval),
@@ -111,11 +119,16 @@ def _cells(comparison: Comparison, titles: Mapping[str, str], one_unit: bool) ->
     ]
 
 
-def _csv_row(study: str, comparison: Comparison, confidence: float) -> dict[str, object]:
+def _csv_row(study: str, comparison: Comparison, confidence: float, titles: Mapping[str, str]) -> dict[str, object]:
     first, second, metric, paired = comparison
     names = {"study": study, "first": first.variant, "second": second.variant, "metric": metric.name}
     sizes = {"n_targets": len(first.targets), "n_seeds": len(first.seeds)}
-    return names | {"better": metric.better, "confidence": confidence} | paired._asdict() | sizes
+    made_of = protocol.protocol(
+        PAIRED_FORMULA.format(n=paired.n, unit=paired.unit),
+        [record for row in (first, second) for record in row.records[metric.name].values()],
+    )
+    numbers = {"better": metric.better, "confidence": confidence, **paired._asdict(), **sizes}
+    return names | numbers | {"title": _title(comparison, titles)} | made_of
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -131,7 +144,7 @@ def main(arguments: argparse.Namespace) -> None:
     pairs = [compare(rows[first], rows[second], arguments.confidence) for first, second in names]
     study = records[0].study
     text = typeset.as_markdown(table := as_table(study, pairs, titles, arguments.confidence))
-    lines = [_csv_row(study, comparison, arguments.confidence) for pair in pairs for comparison in pair]
+    lines = [_csv_row(study, comparison, arguments.confidence, titles) for pair in pairs for comparison in pair]
     write_rows(arguments.csv, COLUMNS, lines)
     write_text(arguments.markdown, text)
     write_text(arguments.tex, typeset.as_latex(table))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lethe.artefacts import typeset
+from lethe.artefacts import protocol, typeset
 from lethe.artefacts.naming import titles_of
 from lethe.artefacts.outputs import add_table_outputs
 from lethe.artefacts.quirks_shape import as_table
@@ -24,6 +24,7 @@ COLUMNS = (
     *("study", "target", "variant", "released_variant", "title", "method", "quantity", "better", "prompts"),
     *("metric", "mean", "std", "n", "features", "sampler", "released_metric", "released_mean", "released_std"),
     *("released_n", "released_features", "released_sampler", "judge", "judge_sha256"),
+    *(*protocol.COLUMNS, "released_records"),
 )
 
 
@@ -54,6 +55,8 @@ def csv_rows(study: Study) -> Iterable[dict[str, Any]]:
                 }
                 | _numbers("", values.fixed_summary)
                 | _numbers("released_", values.released_summary)
+                | protocol.mean_protocol(values.fixed)
+                | {"released_records": protocol.protocol("", values.released)["records"]}
             )
 
 

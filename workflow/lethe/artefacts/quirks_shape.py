@@ -8,8 +8,7 @@ from lethe.artefacts.quirks_values import Block, Pair, Quantity, Study, Values
 from lethe.artefacts.rows import DDOF
 from lethe.artefacts.typeset import NOTHING, Group, Table, Text, decimals_of, mean_and_std
 from lethe.measures.summary import Summary
-from lethe.methods import method_named
-from lethe.methods.method import Control
+from lethe.methods import is_control
 
 
 def as_table(study: Study) -> Table:
@@ -34,8 +33,7 @@ def as_table(study: Study) -> Table:
 def _line(pair: Pair, block: Block, quantities: Iterable[Quantity]) -> list[Text]:
     found = [block.values.get((pair, quantity)) for quantity in quantities]
     (some, *_) = [values for values in found if values is not None]
-    is_control = isinstance(method_named(some.fixed[0].method), Control)
-    cells = [Text(pair.title, italic=is_control), Text(str(len(some.fixed)))]
+    cells = [Text(pair.title, italic=is_control(some.fixed[0].method)), Text(str(len(some.fixed)))]
     for values in found:
         cells += _both(values)
     return cells

@@ -46,6 +46,25 @@ def read_reported(path: Path) -> list[Reported]:
     return rows
 
 
+def reported_lines(rows: list[Reported]) -> list[dict[str, str]]:
+    """A line of a csv file for each, with where it was read."""
+    return [
+        {
+            "study": row.source,
+            "target": row.erased,
+            "variant": row.method,
+            "title": row.method,
+            "role": "reported",
+            "prompts": row.concept,
+            "metric": row.metric,
+            "better": row.better,
+            "mean": row.value,
+            "formula": f"as printed in {row.source}, {row.place}" + (f"; base model: {row.base}" if row.base else ""),
+        }
+        for row in rows
+    ]
+
+
 def reported_tables(rows: list[Reported]) -> list[Table]:
     return [_of_source([row for row in rows if row.source == name]) for name in dict.fromkeys(r.source for r in rows)]
 

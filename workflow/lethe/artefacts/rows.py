@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from lethe import methods
 from lethe.errors import LetheError, nearest
 from lethe.measures.summary import Summary, summarise
-from lethe.methods import method_named
-from lethe.methods.method import Control
 from lethe.record import Record
 
 Cell = tuple[str, int]  # target, seed
@@ -164,9 +163,14 @@ def check_judged_alike(column: str, records: Iterable[Record]) -> None:
         raise LetheError(f"{column} was judged in {len(seen)} ways: {named}", "judge all cells with one judge")
 
 
+def samplers_of(records: Iterable[Record]) -> str:
+    """How the images of ``records`` were drawn, then of which imported models: each once."""
+    return "; ".join(dict.fromkeys(part for record in records for part in record.sampler.split("; ")))
+
+
 def _numbers_first(target: str) -> tuple[bool, int, str]:
     return (False, int(target), "") if target.isdecimal() else (True, 0, target)
 
 
 def is_control(row: Row) -> bool:
-    return isinstance(method_named(row.method), Control)
+    return methods.is_control(row.method)

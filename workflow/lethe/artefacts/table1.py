@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lethe.artefacts import comparability, equal_compute, typeset
+from lethe.artefacts import comparability, equal_compute, protocol, typeset
 from lethe.artefacts.comparability import Comparability
 from lethe.artefacts.equal_compute import EqualCompute
 from lethe.artefacts.naming import titles_of
@@ -40,6 +40,7 @@ COLUMNS = (
     *("n_targets", "n_seeds", "n_cells", "targets", "images_min", "images_max", "judge", "judge_sha256", "features"),
     *("published_metric", "published_value", "published_std", "published_task", "published_is_comparable"),
     *equal_compute.CSV_COLUMNS,
+    *protocol.COLUMNS,
 )
 # Means of one target's control that differ by more than this are not the same control.
 _SAME = 1e-6
@@ -118,7 +119,8 @@ def _variant_lines(
                     "published_task": paper.task,
                     "published_is_comparable": comparable.is_given,
                 }
-            lines.append(line | _summary_columns(study, metric, row.summary(metric.name), rows))
+            line |= _summary_columns(study, metric, row.summary(metric.name), rows)
+            lines.append(line | protocol.mean_protocol(records))
     return lines
 
 
@@ -136,7 +138,9 @@ def _real_lines(study: str, rows: Sequence[Row]) -> list[dict[str, Any]]:
                 "images_min": min(sizes),
                 "images_max": max(sizes),
             }
-            lines.append(line | _summary_columns(study, metric, summarise(values.values(), DDOF), rows))
+            formula = f"between two sets of real images, mean of {len(values)} targets; ±: over them (ddof {DDOF})"
+            line |= _summary_columns(study, metric, summarise(values.values(), DDOF), rows)
+            lines.append(line | protocol.protocol(formula, ()))
     return lines
 
 

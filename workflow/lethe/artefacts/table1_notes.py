@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from lethe.artefacts.comparability import Comparability
-from lethe.artefacts.rows import DDOF, RATES, Row, is_control
+from lethe.artefacts.rows import DDOF, RATES, Row, is_control, samplers_of
 from lethe.artefacts.typeset import span_of
 
 REAL = "Real images"
@@ -24,7 +24,6 @@ def notes_of(
     every = [record for row in rows for cells in row.records.values() for record in cells.values()]
     judges = sorted({(record.judge, record.judge_sha256[:12]) for record in every})
     features = sorted({record.features for record in every if record.features})
-    samplers = sorted({record.sampler for record in every})
     images = ", ".join(
         f"{metric.title} {span_of([r.n for row in rows for r in row.records[metric.name].values()])}"
         for metric in rows[0].metrics
@@ -36,7 +35,7 @@ def notes_of(
         f"n: targets × seeds. ±: sample standard deviation (ddof {DDOF}) over these cells; none for one.",  # noqa: RUF001
         f"Judge: {'; '.join(f'{name}, sha256 {digest}' for name, digest in judges)}.",
         *_distance_notes(rows, features, check),
-        f"Images a cell: {images}. Sampler: {'; '.join(samplers)}.",
+        f"Images a cell: {images}. Sampler: {samplers_of(every)}.",
     ]
     if seeds:
         notes.append(f"Training seeds of the methods: {', '.join(map(str, seeds))}.")

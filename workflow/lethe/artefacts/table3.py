@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lethe.artefacts import comparability, typeset
+from lethe.artefacts import comparability, protocol, typeset
 from lethe.artefacts.comparability import Comparability
 from lethe.artefacts.naming import title_of, titles_of
 from lethe.artefacts.outputs import add_table_outputs
-from lethe.artefacts.paired import pair_named
+from lethe.artefacts.paired import PAIRED_FORMULA, pair_named
 from lethe.artefacts.published import Published, paper_cell, read_published
 from lethe.artefacts.rows import DDOF, RATES, Metric, Row, check_one_judge, metrics_of, of_one_study, row_of
 from lethe.artefacts.typeset import MINUS, NOTHING, Group, Table, Text, decimals_of, mean_and_std, number
@@ -28,6 +28,7 @@ COLUMNS = (
     *("study", "method", "title", "retain_set", "variant", "metric", "better", "value", "std", "ddof"),
     *("confidence", "low", "high", "p_value", "n_targets", "n_seeds", "n_cells", "targets", "judge", "judge_sha256"),
     *("features", "published_metric", "published_value", "published_std", "published_task", "published_is_comparable"),
+    *protocol.COLUMNS,
 )
 
 
@@ -121,12 +122,15 @@ def csv_rows(
                 line = common | {"retain_set": case.strategy, "variant": row.variant}
                 summary = row.summary(metric.name)
                 line |= {"value": summary.mean, "std": summary.std, "ddof": summary.ddof}
+                line |= protocol.mean_protocol(list(row.records[metric.name].values()))
                 if value is not None:
                     line |= {"published_value": value.value, "published_std": value.std, "published_task": value.task}
                 lines.append(line)
             found = pair.difference[metric.name]
             line = common | {"retain_set": "balanced - nearest", "value": found.difference, "confidence": confidence}
             line |= {"low": found.low, "high": found.high, "p_value": found.p_value}
+            both = [record for row in (pair.balanced, pair.nearest) for record in row.records[metric.name].values()]
+            line |= protocol.protocol(PAIRED_FORMULA.format(n=found.n, unit=found.unit), both)
             lines.append(line | {"published_value": _published_difference(published)})
     return lines
 

@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lethe.artefacts import comparability, typeset
+from lethe.artefacts import comparability, protocol, typeset
 from lethe.artefacts.alignment_entries import ALIGNMENT, KEPT, Column, set_title
 from lethe.artefacts.comparability import Comparability
 from lethe.artefacts.counted import Counted, counted, of_one_set
 from lethe.artefacts.naming import titles_of
 from lethe.artefacts.outputs import add_table_outputs
 from lethe.artefacts.published import Published, read_published
-from lethe.artefacts.rows import DDOF, check_judged_alike, of_one_study
+from lethe.artefacts.rows import DDOF, check_judged_alike, of_one_study, samplers_of
 from lethe.artefacts.text_rows import Cell, TextRecords, summary_of
 from lethe.artefacts.typeset import NOTHING, Group, Table, Text, mean_and_std, number, span_of
 from lethe.errors import LetheError
@@ -29,6 +29,7 @@ COLUMNS = (
     *("study", "target", "variant", "title", "method", "role", "prompts", "metric", "better"),
     *("mean", "std", "ddof", "low", "high", "interval", "n_seeds", "images", "judge", "judge_sha256", "features"),
     *("published_artefact", "published_task", "published_value", "published_is_comparable"),
+    *protocol.COLUMNS,
 )
 
 
@@ -145,7 +146,7 @@ def _notes(study: str, rows: Sequence[Row], comparable: Comparability) -> list[s
         f"n: training seeds; ±: sample standard deviation (ddof {DDOF}) over them, none for one. Rows with one seed "
         "have intervals over prompts in the csv.",
         f"Images a cell: {', '.join(f'{name} {span_of([count])}' for name, count in images.items())}. Sampler: "
-        f"{'; '.join(dict.fromkeys(record.sampler for record in aligned))}. Judges: {'; '.join(judges)}.",
+        f"{samplers_of(aligned)}. Judges: {'; '.join(judges)}.",
         "The paper's values: Stable Diffusion 3 medium, one run, without code or settings; its counts are glued in the "
         "source that was transcribed, and split in the most plausible way. "
         + comparable.note(study, f"They are not comparable with those of {study}."),
@@ -196,6 +197,7 @@ def _numbers(cell: Cell) -> dict[str, Any]:
         "judge": first.judge,
         "judge_sha256": first.judge_sha256,
         "features": first.features,
+        **protocol.mean_protocol(list(cell.values())),
     }
     return line | ({"low": first.low, "high": first.high, "interval": first.interval} if len(cell) == 1 else {})
 

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Sequence
 from lethe.artefacts.rows import DDOF
 from lethe.errors import LetheError, nearest
 from lethe.measures.summary import Summary, summarise
-from lethe.methods import method_named
-from lethe.methods.method import Control
+from lethe.methods import is_control
 from lethe.record import Record
 
 Cell = dict[int, Record]
@@ -49,7 +48,7 @@ class TextRecords:
         return self._methods[variant]
 
     def is_control(self, variant: str) -> bool:
-        return isinstance(method_named(self.method(variant)), Control)
+        return is_control(self.method(variant))
 
     def check_targets(self, targets: Sequence[str]) -> None:
         """LetheError for a target that no record is of."""

@@ -62,13 +62,14 @@ class Panel:
 
 
 def draw(panels: Sequence[Panel], titles: Mapping[str, str], confidence: float) -> Figure:
-    """Two panels a row, the legend above and what the marks mean below."""
+    """Two panels a row, where there are two; the legend above and what the marks mean below."""
     from matplotlib.figure import Figure
 
-    rows = -(-len(panels) // 2)
+    columns = min(2, len(panels))
+    rows = -(-len(panels) // columns)
     figure = Figure(figsize=(TWO_COLUMNS, 0.9 + _PANEL_HEIGHT * rows), layout="constrained")
     looks = looks_of(list(titles))
-    grid = list(figure.subplots(rows, 2, squeeze=False).flat)
+    grid = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes, panel in zip(grid, panels, strict=False):
         _draw_panel(axes, panel, looks, titles)
     for axes in grid[len(panels) :]:

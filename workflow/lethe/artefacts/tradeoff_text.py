@@ -24,7 +24,7 @@ _RETAINED = {
     KEPT: "kept: rest of the sentence is right",
 }
 _FORGOTTEN = {
-    **{name: f"1 {MINUS} {name}: images of its prompts that do not show it" for name in ("detected", "recognised")},
+    **{name: f"1 {MINUS} {name}: images that do not show it" for name in ("detected", "recognised")},
     "CS": f"1 {MINUS} CS: images of its prompts, far from its name",
     "CER": "CER: images not nearer to its name than to its anchor",
 }

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import re
 from pathlib import Path
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from lethe.assets.hub import HUB
 from lethe.errors import LetheError
 from lethe.settings.common import Settings
 
@@ -47,6 +49,12 @@ class Asset(Settings):
         """Bytes in all: exactly where the files' sizes are known, else about; None where nothing is known."""
         sizes = [file.size for file in self.files]
         return self.roughly if None in sizes else sum(sizes)
+
+    @property
+    def hub_name(self) -> str | None:
+        """owner/name of the hub's repository that the files are of; None for what is not on the hub."""
+        found = re.match(rf"{HUB}/([^/]+/[^/]+)/resolve/", self.files[0].url)
+        return found[1] if found else None
 
     @property
     def is_folder(self) -> bool:

@@ -29,7 +29,10 @@ def place_of(given: str, settings: AssetSettings) -> Place:
     """``given`` is a name of the catalogue, or a path: it has a slash in it, or begins with a dot."""
     if "/" in given or given.startswith("."):
         if not Path(given).exists():
-            raise LetheError(f"{given}: no such file or folder", "correct the path, or name an asset of the catalogue")
+            whole = "" if Path(given).is_absolute() else f" ({Path(given).resolve()})"
+            raise LetheError(
+                f"{given}: no such file or folder{whole}", "correct the path, or name an asset of the catalogue"
+            )
         return Place(given, (given,), f"own {given}", given, None)
     catalogue = read_catalogue(settings.catalogue)
     if given not in catalogue:

@@ -55,7 +55,22 @@ def read_checkpoint(path: Path, settings: CheckpointSettings) -> GivenModel:
     )
 
 
+def is_checkpoint(path: Path) -> bool:
+    """Whether a file of weights has the names of the original code."""
+    return any(name.startswith(_NETWORK) for name in _all_tensors(path))
+
+
 def _tensors(path: Path) -> Tensors:
+    tensors = _all_tensors(path)
+    if not any(name.startswith(_NETWORK) for name in tensors):
+        raise LetheError(
+            f"{path}: no weights under {_NETWORK}",
+            "give a whole Stable Diffusion checkpoint; a folder of diffusers is given by its path",
+        )
+    return tensors
+
+
+def _all_tensors(path: Path) -> Tensors:
     if path.suffix == ".safetensors":
         try:
             found: Mapping[str, Any] = load_file(path)
@@ -64,13 +79,7 @@ def _tensors(path: Path) -> Tensors:
     else:
         found = read_torch_file(path)
         found = found.get("state_dict", found)
-    tensors = {str(name): tensor for name, tensor in found.items() if isinstance(tensor, Tensor)}
-    if not any(name.startswith(_NETWORK) for name in tensors):
-        raise LetheError(
-            f"{path}: no weights under {_NETWORK}",
-            "give a whole Stable Diffusion checkpoint; a folder of diffusers is given by its path",
-        )
-    return tensors
+    return {str(name): tensor for name, tensor in found.items() if isinstance(tensor, Tensor)}
 
 
 def _under(tensors: Tensors, prefix: str) -> dict[str, Tensor]:

@@ -25,7 +25,7 @@ def read_preset(names: Sequence[str]) -> Config:
     --configfile."""
     values: dict[str, Any] = {}
     for name in names:
-        _lay_over(values, read_values(preset_file(name)))
+        lay_over(values, read_values(preset_file(name)))
     return load_config(values)
 
 
@@ -53,9 +53,10 @@ def read_values(path: Path) -> dict[str, Any]:
     return values
 
 
-def _lay_over(below: dict[str, Any], above: dict[str, Any]) -> None:
+def lay_over(below: dict[str, Any], above: dict[str, Any]) -> None:
+    """Put the values of ``above`` into ``below``, key by key; what both have is that of ``above``."""
     for key, value in above.items():
         if isinstance(value, dict) and isinstance(below.get(key), dict):
-            _lay_over(below[key], value)
+            lay_over(below[key], value)
         else:
             below[key] = value

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import string
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from lethe.config.sweeps import Sweep, rows_of_sweeps
 from lethe.errors import LetheError, nearest
@@ -26,6 +27,11 @@ Seeds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1), 
 Name = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
 
 
+# The method of rows whose model is given, and what is filled in there.
+IMPORTED = "imported"
+SLOTS = ("target", "seed")
+
+
 class UnlearnSettings(Settings):
     """What all methods of the study share; a variant's own settings go before these, the method's defaults after."""
 
@@ -37,7 +43,13 @@ class UnlearnSettings(Settings):
 class Variant(Settings):
     """A row of the tables: a method with its settings."""
 
-    method: str = Field(description="The method: the name of a file in workflow/lethe/methods.")
+    method: str = Field("", description="The method: the name of a file in workflow/lethe/methods.")
+    given: str | None = Field(
+        None,
+        min_length=1,
+        description="In the place of a method, a model of this base that others have unlearned: an asset's name or a "
+        "path, in which {target} and {seed} are filled. It is measured as every row is.",
+    )
     title: str | None = Field(None, description="Its name in tables and figures; the method's own title otherwise.")
     settings: dict[str, bool | int | float | str | None] = Field(
         default_factory=dict,
@@ -54,6 +66,26 @@ class Variant(Settings):
         description="as_released = images from seeds of the operating system and colours swapped for the detector, as "
         "RGD's code evaluates; of the model of the row with the same method and settings. For the table quirks.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_imported_where_it_is_given(cls, values: Any) -> Any:
+        is_given = isinstance(values, dict) and values.get("given") is not None
+        return {"method": IMPORTED, **values} if is_given else values
+
+    @model_validator(mode="after")
+    def _has_a_method_or_is_given(self) -> Variant:
+        if self.given is not None and self.method != IMPORTED:
+            raise ValueError(
+                f"given: {self.given}, but the row has the method {self.method}, which makes a model here; leave "
+                "one of them out"
+            )
+        if self.given is None and self.method in ("", IMPORTED):
+            raise ValueError("method: there is none; name one, or a model of others in given")
+        for _, slot, *_ in string.Formatter().parse(self.given or ""):
+            if slot is not None and slot not in SLOTS:
+                raise ValueError(f"given: {self.given} has the slot {{{slot}}}; {{target}} and {{seed}} are filled")
+        return self
 
 
 class StudyRows:
@@ -106,6 +138,11 @@ class StudyRows:
     def unknown_target(self, where: str, target: object) -> None:
         raise ValueError(f"{where}: '{target}' is no target of the study; {nearest(str(target), self.target_names())}")
 
+    def has_seeds(self, variant: str) -> bool:
+        """Whether there is a model of a row for each training seed."""
+        method, given = self.method(variant), self.row(variant).given
+        return "{seed}" in given if given else not isinstance(method, Control) or method.seeded
+
     def method(self, variant: str) -> Method | Control:
         return method_named(self.row(variant).method)
 
@@ -155,13 +192,15 @@ class StudyRows:
         method and settings, if there is one on all its targets."""
         if not self.as_released(variant):
             return variant
-        targets, method = self.targets_of(variant), self.row(variant).method
+        targets, maker = self.targets_of(variant), (self.row(variant).method, self.row(variant).given)
         wanted = [self.method_settings(variant, target) for target in targets]
         for other in self.shown_rows:
-            is_same = self.row(other).method == method and set(targets) <= set(self.targets_of(other))
+            has_same = (self.row(other).method, self.row(other).given) == maker
+            is_same = has_same and set(targets) <= set(self.targets_of(other))
             if is_same and [self.method_settings(other, target) for target in targets] == wanted:
                 return other
         return variant
 
     def title(self, variant: str) -> str:
-        return self.row(variant).title or self.method(variant).card.title
+        row = self.row(variant)
+        return row.title or (f"{variant} (imported)" if row.given else self.method(variant).card.title)

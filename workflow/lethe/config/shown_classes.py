@@ -35,7 +35,10 @@ class ClassArtefacts(Settings):
     )
     pairs: tuple[tuple[str, str], ...] = Field((), description="Rows compared with each other over targets and seeds.")
     trajectory: tuple[str, ...] = Field((), description="Rows in the trajectory figure; methods with two gradients.")
-    figure2: str = Field(description="The row whose gradients Figure 2 is drawn from; a method with two gradients.")
+    figure2: str | None = Field(
+        None,
+        description="The row whose gradients Figure 2 is drawn from, a method with two gradients; null: there is none.",
+    )
     samples: tuple[str, ...] = Field((), description="Rows of the grid of samples.")
     table3: tuple[tuple[str, str], ...] = Field(
         (),
@@ -58,7 +61,7 @@ class ClassArtefacts(Settings):
             "tradeoff": self.tradeoff or (),
             "pairs": [name for pair in self.pairs for name in pair],
             "trajectory": self.trajectory,
-            "figure2": [self.figure2],
+            "figure2": [] if self.figure2 is None else [self.figure2],
             "samples": self.samples,
             "table3": [name for pair in self.table3 for name in pair],
         }

@@ -111,6 +111,10 @@ def check_sweeps(study: StudyRows) -> None:
                 raise ValueError(
                     f"sweeps.{name}.variants: there is no variant '{variant}'; {nearest(variant, study.variants)}"
                 )
+            if study.variants[variant].given is not None:
+                raise ValueError(
+                    f"sweeps.{name}.variants: '{variant}' is given, there is nothing to make again; leave it out"
+                )
         for target in sweep.targets:
             if str(target) not in study.target_names():
                 study.unknown_target(f"sweeps.{name}.targets", target)

@@ -61,8 +61,12 @@ class _StudyWork:
 
     def all(self) -> Iterator[Work]:
         yield from self.bases()
-        for cell in self.plan.unlearned:
+        made = self.plan.cells(self.plan.variants_made_by("unlearn"))
+        for cell in dict.fromkeys(map(self.plan.model_of, made)):  # one control's model serves every target
             yield self.unlearning(cell)
+        for cell in self.plan.imported:
+            disk = _FLOAT * (self.network.parameters + self.cost.other_parameters)
+            yield self._work("base", 0, 0, disk, self.plan.model_inputs(cell)[-1])
         text = self.plan.kind == "text"
         yield from self.text_images() if text else ()
         seen: set[Cell] = set()
@@ -84,12 +88,11 @@ class _StudyWork:
 
     def unlearning(self, cell: Cell) -> Work:
         method = self.study.method(cell.variant)
-        settings = self.study.method_settings(cell.variant, cell.target)
         disk = _FLOAT * (self.network.parameters + self.cost.other_parameters)
         done = f"{self.plan.folder(cell)}/cost.json"
         if isinstance(method, Control):  # its weights are drawn, not learned
             return self._work("unlearn", 0, 0, disk, done)
-        recipe = method.recipe(self.plan.kind)
+        recipe, settings = method.recipe(self.plan.kind), self.study.method_settings(cell.variant, cell.target)
         passes = passes_of_run(recipe, settings, *self.set_sizes(cell, settings))
         backward = networks.WITH_CHECKPOINTING if self.checkpointed else networks.FORWARDS
         flops = (passes.backward * backward + passes.forward) * self.network.flops

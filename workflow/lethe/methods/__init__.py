@@ -28,3 +28,9 @@ def method_named(name: str) -> Method | Control:
     if not isinstance(method, Method | Control):
         raise LetheError(f"{module.__file__} defines no METHOD", "write METHOD = Method(...), see methods/rgd.py")
     return method
+
+
+def is_control(name: str) -> bool:
+    """Whether the method called ``name`` bounds the metrics, so that its rows are set apart and do not compete."""
+    method = method_named(name)
+    return isinstance(method, Control) and method.bounds

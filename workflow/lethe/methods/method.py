@@ -128,19 +128,24 @@ class Method:
 
 @dataclass(frozen=True)
 class Control:
-    """A row that bounds the metrics and unlearns nothing.
+    """A row that unlearns nothing here: it bounds the metrics, or others have made its model.
 
     ``made_by`` says which stage makes its model; ``per_target`` whether there is one for each target, ``seeded``
     whether its model depends on the training seed. ``kinds`` are the kinds of study that have it.
     """
 
     card: Card
-    made_by: Literal["nothing", "base", "unlearn"]
+    made_by: Literal["nothing", "base", "unlearn", "import"]
     per_target: bool
     seeded: bool
     settings: type[Settings]
     prepare: Callable[[Denoiser, int], None] | None = None
     kinds: tuple[Kind, ...] = KINDS
+
+    @property
+    def bounds(self) -> bool:
+        """Whether tables set the row apart and let it not compete; an imported model was unlearned, and competes."""
+        return self.made_by != "import"
 
 
 def settings_of(method: Method | Control, kind: Kind) -> type[Settings]:

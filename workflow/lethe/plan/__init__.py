@@ -49,6 +49,8 @@ class Plan:
         self.quirks = QuirksPlan(self.studies, shown.quirks, shown.text) if shown.quirks else None
         self.captions = CaptionPlan(self.studies)
         self.metrics = MetricPlan(self.studies)
+        for study in self.studies.values():
+            study.check_imports()
 
     def of(self, place: Any) -> StudyPlan:
         """The plan of the study that a cell, or a rule's wildcards, name."""
@@ -79,7 +81,7 @@ class Plan:
         return _any_of(name for name in chosen if base in (None, made[name]))
 
     def variants_made_by(self, stage: str) -> str:
-        """A regular expression of the variants whose models the stage ``base`` or ``unlearn`` makes."""
+        """A regular expression of the variants whose models the stage ``base``, ``unlearn`` or ``import`` makes."""
         return _any_of(re.escape(name) for plan in self.studies.values() for name in plan.variants_made_by(stage))
 
     @property
@@ -100,8 +102,8 @@ class Plan:
         return [f"{self.root}/figures/{name}.{kind}" for name in self._names("figures") for kind in ("pdf", "png")]
 
     def cards(self) -> list[str]:
-        """The cards of all unlearned models."""
-        return [f"{plan.model_folder(cell)}/README.md" for plan in self.studies.values() for cell in plan.unlearned]
+        """The cards of all unlearned models, those of others too."""
+        return [f"{plan.model_folder(cell)}/README.md" for plan in self.studies.values() for cell in plan.with_cards]
 
     def artefacts(self) -> list[str]:
         """Everything a run is for; published records have no models, and so no cards."""

@@ -26,11 +26,12 @@ class ClassArtefactPlan:
 
     def figures(self) -> list[str]:
         optional = {
+            "figure2": self.shown.figure2,
             "trajectory": self.shown.trajectory,
             "samples": self.shown.samples,
             "figure6": self.shown.figure6,
         }
-        return ["figure2", "tradeoff", "figure7", *(name for name, rows in optional.items() if rows)]
+        return ["tradeoff", "figure7", *(name for name, rows in optional.items() if rows)]
 
     @property
     def table1_rows(self) -> list[str]:

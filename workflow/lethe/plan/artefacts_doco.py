@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lethe.config.shown_doco import DoCoArtefacts
-from lethe.methods.method import Control
+from lethe.methods import is_control
 from lethe.plan.artefacts import first_cell
 from lethe.plan.study import Cell
 from lethe.plan.text import TextPlan
@@ -59,7 +59,7 @@ class DoCoArtefactPlan:
 
     @property
     def outside_options(self) -> list[str]:
-        controls = [name for name in self.rows if isinstance(self.plan.study.method(name), Control)]
+        controls = [name for name in self.rows if is_control(self.plan.study.row(name).method)]
         seen = [f"{target}={how}" for target in self.outside if (how := _seen_by(self._concept(target)))]
         return [
             *("--variants", *self.plan.titled(self.rows)),

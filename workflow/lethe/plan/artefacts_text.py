@@ -23,7 +23,8 @@ class TextArtefactPlan:
 
     def tables(self) -> list[str]:
         flow = [] if self.shown.table7 is None else ["table7"]
-        return [*self.alignment_tables, "table5", "table6", *flow, "cost"]
+        cost = ["cost"] if self.plan.unlearned else []
+        return [*self.alignment_tables, *self.example_tables, *flow, *cost]
 
     def figures(self) -> list[str]:
         optional = {
@@ -35,6 +36,13 @@ class TextArtefactPlan:
         }
         retained = [f"figure{8 + number}" for number in range(len(self.shown.retained))]
         return ["tradeoff_text", *(name for name, rows in optional.items() if rows), *retained]
+
+    @property
+    def example_tables(self) -> dict[str, str]:
+        """Tables 5 and 6 by name, with the paper's concept whose prompts they show: where a target stands for it."""
+        of_tasks = {"nudity": ("table5", "nudity"), "artist": ("table6", "van_gogh")}
+        shown = self.shown.published_as.values()
+        return dict(table for task, table in of_tasks.items() if task in shown)
 
     @property
     def tradeoff_rows(self) -> list[str]:

@@ -15,13 +15,20 @@ from lethe.code import code_hash, modules_behind
 from lethe.config import Config
 from lethe.fingerprint import fingerprint
 from lethe.image_plan import shard_count
+from lethe.imported.forms import files_of, form_of
 from lethe.methods.method import Control
-from lethe.model_files import model_files, weights_of
+from lethe.model_files import Family, model_files, weights_of
 from lethe.models import DENOISERS
 from lethe.settings.common import Settings
 from lethe.settings.options import as_options
 
 ANY = "any"
+IMPORTERS: dict[Family, str] = {
+    "edm": "lethe.imported.edm",
+    "stable_diffusion": "lethe.imported.stable_diffusion",
+    "stable_diffusion_3": "lethe.imported.stable_diffusion3",
+}
+"""The module that lays a model of others over the base, for each family."""
 _SHARD_SIZE = re.compile(r" ?--(sampling-)?shard-images=\d+")
 
 
@@ -79,8 +86,7 @@ class StudyPlan:
                         yield Cell(self.name, target, variant, seed)
 
     def seeds_of(self, variant: str) -> list[str]:
-        method = self.study.method(variant)
-        seeds = self.study.seeds if not isinstance(method, Control) or method.seeded else self.study.seeds[:1]
+        seeds = self.study.seeds if self.study.has_seeds(variant) else self.study.seeds[:1]
         return [str(seed) for seed in seeds]
 
     def model_of(self, cell: Cell) -> Cell:
@@ -97,12 +103,25 @@ class StudyPlan:
         made = self.variants_made_by("unlearn")
         return [cell for cell in self.cells(made) if self.model_of(cell) == cell]
 
+    @property
+    def imported(self) -> list[Cell]:
+        """The cells whose models others have unlearned."""
+        return list(self.cells(self.variants_made_by("import")))
+
+    @property
+    def with_cards(self) -> list[Cell]:
+        """The cells with a model of their own that has forgotten something, here or elsewhere."""
+        return [*self.unlearned, *self.imported]
+
+    def is_imported(self, cell: Cell) -> bool:
+        return self.study.row(cell.variant).given is not None
+
     def images_of(self, cell: Cell) -> Cell:
         """The cell whose images a cell is about."""
         raise NotImplementedError
 
     def variants_made_by(self, stage: str) -> list[str]:
-        """The variants whose models the stage ``base`` or ``unlearn`` makes."""
+        """The variants whose models the stage ``base``, ``unlearn`` or ``import`` makes."""
         methods = {name: self.study.method(name) for name in self.study.rows if self.study.row_of_model(name) == name}
         made_by = {name: m.made_by if isinstance(m, Control) else "unlearn" for name, m in methods.items()}
         return [name for name, maker in made_by.items() if maker == stage]
@@ -151,8 +170,11 @@ class StudyPlan:
         if not self.given_base:
             return f"--source {self.config.studies[self.data_study].data.source}"
         place = self.given_base[0]
-        what = f"{place.asset.title} ({place.asset.licence})" if place.asset else f"{place.name}, given by the user"
-        return f"--licence={shlex.quote(what)}"
+        if place.asset is None:
+            return f"--licence={shlex.quote(f'{place.name}, given by the user')}"
+        said = {"licence": f"{place.asset.title} ({place.asset.licence})", "terms": place.asset.licence}
+        said |= {"base-model": place.asset.hub_name} if place.asset.hub_name else {}
+        return " ".join(f"--{name}={shlex.quote(words)}" for name, words in said.items())
 
     @property
     def base_files(self) -> list[str]:
@@ -239,7 +261,35 @@ class StudyPlan:
         method = self.study.method(model.variant)
         if isinstance(method, Control) and method.made_by in ("nothing", "base"):
             return self.base(None if method.made_by == "nothing" else model.target)
-        return self.unlearn(model)
+        return self.imported_model(model) if self.is_imported(model) else self.unlearn(model)
+
+    def import_place(self, cell: Cell) -> Place:
+        """Where the model of an imported row lies."""
+        return self.given(self.study.row(cell.variant).given.format(target=cell.target, seed=cell.seed))
+
+    def import_files(self, cell: Cell) -> tuple[str, ...]:
+        """The user's own files that an imported model is read from."""
+        place = self.import_place(cell)
+        return files_of(Path(place.path)) if place.asset is None else ()
+
+    def import_assets(self, cell: Cell) -> tuple[str, ...]:
+        place = self.import_place(cell)
+        return () if place.asset is None else place.inputs
+
+    def check_imports(self) -> None:
+        """LetheError for a file of the user's own that is not there, or is no model of this study's family."""
+        for cell in self.imported:
+            place = self.import_place(cell)
+            if place.asset is None:
+                form_of(Path(place.path), self.family)
+
+    @functools.cache  # noqa: B019
+    def imported_model(self, cell: Cell) -> Job:
+        place = self.import_place(cell)
+        options = f"--source={shlex.quote(place.path)} --name={shlex.quote(place.name)} --seed {cell.seed}"
+        settings = as_options(self.study.method_settings(cell.variant, cell.target)) if self.kind == "text" else ""
+        modules = [IMPORTERS[self.family], "lethe.imported.__main__"]
+        return self.job("import", modules, f"{options} {settings}".strip(), self.base(), place)
 
     def identity(self, cell: Cell) -> str:
         """The options that tell a record what it is of."""

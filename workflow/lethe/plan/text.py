@@ -62,7 +62,10 @@ class TextPlan(TextJudgePlan):
         return [] if strategy is None else [f"{self.place(cell.target)}/sets/{strategy}.safetensors"]
 
     def embeddings_files(self, cell: Cell) -> list[str]:
-        """The prompts' embeddings, where a cell's method reads them: a control does not."""
+        """The prompts' embeddings, where a cell's method reads them: a control does not. An imported model has its own:
+        its text encoder may be another than the base's."""
+        if self.is_imported(cell):
+            return [f"{self.folder(self.model_of(cell))}/embeddings.safetensors"]
         return [] if cell.target == ANY else [f"{self.place(cell.target)}/embeddings.safetensors"]
 
     def prompts_files(self, cell: Cell) -> list[str]:
@@ -93,7 +96,9 @@ class TextPlan(TextJudgePlan):
         return self.job("prompts", ["lethe.prompts"], options, *places.values())
 
     @functools.cache  # noqa: B019
-    def embeddings(self, target: str) -> Job:
+    def embeddings(self, target: str, imported: Cell | None = None) -> Job:
+        """``imported`` None: of the base's text encoder. Else of that cell's model."""
+        model = self.base() if imported is None else self.imported_model(imported)
         concept = self.study.targets[target]
         options = f"--target {target} --concept-prompt={shlex.quote(concept.prompt)}"
         modules = [*self._module("sets"), EMBEDDERS[self.family]]
@@ -101,7 +106,7 @@ class TextPlan(TextJudgePlan):
         if t5 is not None:
             options += f" --t5={shlex.quote(t5.path)}"
         options = self.on_device(options) if t5 is None else self.predicting(options)
-        return self.job("embed", modules, options, self.base(), self.prompts(target), *([t5] if t5 else []))
+        return self.job("embed", modules, options, model, self.prompts(target), *([t5] if t5 else []))
 
     @property
     def t5(self) -> Place | None:
@@ -130,7 +135,8 @@ class TextPlan(TextJudgePlan):
     @functools.cache  # noqa: B019
     def sample(self, cell: Cell) -> Job:
         options = self.predicting(as_options(self.sampling_of(cell)))
-        cut, inputs = self.cuts_batches(self.image_count(cell)), (self.model(cell), self.embeddings(cell.target))
+        embeddings = self.embeddings(cell.target, self.model_of(cell) if self.is_imported(cell) else None)
+        cut, inputs = self.cuts_batches(self.image_count(cell)), (self.model(cell), embeddings)
         return self.job("sample", self._sampling_modules, options, *inputs, cuts_batches=cut)
 
     @functools.cache  # noqa: B019
@@ -205,6 +211,9 @@ class TextPlan(TextJudgePlan):
                 images = self.training_images(cell.target, strategy).fingerprint
                 files |= dict.fromkeys(self.training_shards(cell.target, strategy), images)
                 files[f"{place}/sets/{strategy}.safetensors"] = self.sets(cell.target, strategy).fingerprint
+            if self.is_imported(cell):
+                own = self.embeddings(cell.target, self.model_of(cell)).fingerprint
+                files |= dict.fromkeys(self.embeddings_files(cell), own)
             files |= {shard: self.sample(cell).fingerprint for shard in self.shards(cell)}
             files |= dict.fromkeys(self.judged_files(cell), self.judged(cell).fingerprint)
             files[f"{self.folder(cell)}/records.csv"] = self.measure(cell).fingerprint

@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from lethe.cli import command
 from lethe.config import load_config
+from lethe.config.reading import read_preset
 from lethe.errors import LetheError
 from lethe.files import write_text
 from lethe.plan import Plan
@@ -18,7 +16,8 @@ from lethe.report.assembly import page
 
 
 def main(arguments: argparse.Namespace) -> None:
-    plan = Plan(load_config(_values(arguments)))
+    given = arguments.config
+    plan = Plan(load_config(json.loads(given)) if given is not None else read_preset(arguments.configfile))
     if not Path(plan.root).is_dir():
         raise LetheError(
             f"{plan.root}: no such folder: there are no results of preset {plan.config.preset} to report on",
@@ -29,28 +28,14 @@ def main(arguments: argparse.Namespace) -> None:
     print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, opens without a server")
 
 
-def _values(arguments: argparse.Namespace) -> dict[str, Any]:
-    if arguments.config is not None:
-        return json.loads(arguments.config)
-    path = arguments.configfile
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise LetheError(
-            f"--configfile {path}: no such file", "give config.yaml or workflow/presets/NAME.yaml"
-        ) from None
-    except yaml.YAMLError as error:
-        raise LetheError(f"--configfile {path}: not YAML ({error})", "mend the file") from None
-    if not isinstance(values, dict):
-        raise LetheError(f"--configfile {path}: not a configuration", "give config.yaml or workflow/presets/NAME.yaml")
-    return values
-
-
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m lethe.report", description=__doc__, allow_abbrev=False)
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
-        "--configfile", type=Path, default=Path("config.yaml"), help="the preset's file [config.yaml, the miniature]"
+        "--configfile",
+        nargs="+",
+        default=["config.yaml"],
+        help="a preset's name or file, or several files of which a later one goes before [config.yaml, the miniature]",
     )
     source.add_argument("--config", help="the whole configuration, as JSON, instead of a file")
     parser.add_argument("--output", type=Path, help="HTML file to write [results/PRESET/report.html]")

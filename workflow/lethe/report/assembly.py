@@ -15,6 +15,7 @@ from lethe.plan import Plan
 from lethe.report import ledger, sections, words
 from lethe.report.cost_section import cost
 from lethe.report.markup import Markup, element, joined
+from lethe.report.numbers import Numbers
 from lethe.report.pictures import pictures
 from lethe.report.records import Records, read_all
 from lethe.report.results_section import ResultsSection, legend
@@ -23,6 +24,7 @@ from lethe.report.verdict import WORDS
 
 TEMPLATES = Path(__file__).with_name("page")
 _SCRIPTS = ("data.js", "state.js", "theme.js", "protocol.js", "compare.js", "numbers.js")
+_NO_TABLES = "There are no tables yet. What was measured stands under All numbers."
 _SLOT = re.compile(r"\{\{(\w+)\}\}")
 
 
@@ -35,16 +37,18 @@ def page(plan: Plan) -> str:
     """The whole report of a preset, of what there is of its results."""
     shelf = Shelf()
     records = read_all(plan, shelf)
-    results = ResultsSection(plan, records, shelf)
+    numbers = Numbers()
+    results = ResultsSection(plan, records, shelf, numbers)
+    spent = cost(plan, shelf, numbers)
     shown = pictures(plan, shelf)
     style = _read("style.css")
     script = "\n".join(_read(name) for name in _SCRIPTS)
     data = {
         "preset": plan.config.preset,
         "records": records.coded(),
-        "numbers": results.numbers,
+        "numbers": numbers.told,
         "pictures": shown,
-        "filters": _filters(plan),
+        "filters": _filters(plan, records),
         "metrics": _told(record.metric for record in records.all),
         "prompts": {name: words.prompts_title(name) for name in _prompt_sets(records, shown)},
     }
@@ -55,11 +59,12 @@ def page(plan: Plan) -> str:
         "script": script,
         "data": _as_script(data),
         "summary": _summary(plan, records, shown, results.verdicts),
+        "highlights": results.highlights,
         "legend": legend(results.verdicts) if results.verdicts else "",
-        "results": results.html or element("p", "There are no tables yet."),
+        "results": results.html or element("p", _NO_TABLES),
         "figures": sections.figures(plan, shelf) or element("p", "There are no figures yet."),
-        "cost": cost(plan, shelf),
-        "cards": sections.cards(plan, shelf) or element("p", "There are no model cards yet."),
+        "cost": spent,
+        "cards": sections.cards(plan, records, shelf) or element("p", "There are no model cards yet."),
         "provenance": sections.origin(plan, records),
         "missing": sections.missing(plan, shelf),
         "prompts": str(plan.config.report.prompts),
@@ -88,13 +93,19 @@ def _as_script(data: Any) -> str:
     return text.replace("<", r"\u003c").replace("\u2028", r"\u2028").replace("\u2029", r"\u2029")
 
 
-def _filters(plan: Plan) -> dict[str, Any]:
-    """What the reader can choose: targets by study with their titles, and methods with theirs."""
-    studies, methods = {}, {}
+def _filters(plan: Plan, records: Records) -> dict[str, Any]:
+    """What the reader can choose: targets by study with their titles, and methods with theirs; of what was measured."""
+    targets = {(record.study, record.target) for record in records.all}
+    measured = {record.method for record in records.all}
+    studies: dict[str, dict[str, str]] = {}
+    methods: dict[str, str] = {}
     for study in plan.studies.values():
-        studies[study.name] = {name: words.target_title(study, name) for name in study.study.target_names()}
+        for name in study.study.target_names():
+            if (study.name, name) in targets:
+                studies.setdefault(study.name, {})[name] = words.target_title(study, name)
         for variant, row in study.study.variants.items():
-            methods.setdefault(row.method, study.study.method(variant).card.title)
+            if row.method in measured:
+                methods.setdefault(row.method, study.study.method(variant).card.title)
     return {"studies": studies, "methods": methods}
 
 
@@ -110,7 +121,7 @@ def _prompt_sets(records: Records, shown: list[dict[str, Any]]) -> list[str]:
 def _summary(plan: Plan, records: Records, shown: list[dict[str, Any]], verdicts: Counter[str]) -> Markup:
     seconds = sum(stage.seconds for stage in ledger.by_stage(plan))
     facts = {
-        "studies": ", ".join(plan.studies),
+        "studies": ", ".join(dict.fromkeys(record.study for record in records.all)) or "none measured",
         "numbers with a protocol": f"{len(records.all):,}",
         "images to compare": f"{sum(len(images) for group in shown for images in group['images']):,}",
         "time of all jobs": _duration(seconds) if seconds else "not known",

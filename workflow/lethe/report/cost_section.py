@@ -1,4 +1,4 @@
-"""What a preset cost, as tables."""
+"""What a preset cost, as tables whose numbers say how they were added up."""
 
 from __future__ import annotations
 
@@ -6,47 +6,29 @@ from collections.abc import Sequence
 
 from lethe.plan import Plan
 from lethe.report import ledger
-from lethe.report.markup import Markup, element, joined, scrolling
+from lethe.report.markup import Child, Markup, element, joined, scrolling
+from lethe.report.numbers import Numbers
 from lethe.report.plain_table import table
 from lethe.report.shelf import Shelf
 
+_JOBS = "of each job from start to end (benchmark files of Snakemake)"
 
-def cost(plan: Plan, shelf: Shelf) -> Markup:
+
+def cost(plan: Plan, shelf: Shelf, numbers: Numbers) -> Markup:
     stages, rows = ledger.by_stage(plan), ledger.by_row(plan, shelf)
     if not stages and not rows:
         return element("p", "There are neither benchmark files nor cost files.")
     devices = " ".join(sorted({word for row in rows for word in row.devices.split()})) or "unknown"
-    return joined(_stages(stages, devices) if stages else None, _rows(rows) if rows else None)
+    return joined(_stages(stages, devices, numbers) if stages else None, _rows(rows, numbers) if rows else None)
 
 
-def _stages(stages: Sequence[ledger.Cost], devices: str) -> Markup:
-    seconds = sum(cost.seconds for cost in stages)
-    lines = [
-        [
-            ledger.STAGES[cost.stage],
-            f"{cost.jobs:,}",
-            f"{cost.seconds:,.0f}",
-            f"{cost.seconds / seconds:.0%}" if seconds else "",
-            f"{cost.device_seconds:,.0f}" if cost.device_seconds else "",
-            megabytes(cost.peak_bytes),
-            "" if cost.images is None else f"{cost.images:,}",
-        ]
-        for cost in stages
-    ]
-    peak = max((cost.peak_bytes for cost in stages if cost.peak_bytes is not None), default=None)
-    total = [
-        "all",
-        f"{sum(cost.jobs for cost in stages):,}",
-        f"{seconds:,.0f}",
-        "100%",
-        f"{sum(cost.device_seconds for cost in stages):,.0f}",
-        megabytes(peak),
-        f"{sum(cost.images or 0 for cost in stages):,}",
-    ]
+def _stages(stages: Sequence[ledger.Cost], devices: str, numbers: Numbers) -> Markup:
+    whole = ledger.total(stages)
     heads = ["stage", "jobs", "seconds", "share", f"device seconds ({devices})", "peak memory, MiB", "images"]
+    lines = [_stage(ledger.STAGES[cost.stage], cost, whole.seconds, numbers) for cost in stages]
     return joined(
         element("h3", "By stage"),
-        scrolling("Cost by stage", table(heads, lines, total)),
+        scrolling("Cost by stage", table(heads, lines, _stage("all", whole, whole.seconds, numbers))),
         element(
             "p",
             "From Snakemake's benchmark files. Seconds are those of every job from start to end, added up: jobs that "
@@ -58,24 +40,33 @@ def _stages(stages: Sequence[ledger.Cost], devices: str) -> Markup:
     )
 
 
-def _rows(rows: Sequence[ledger.RowCost]) -> Markup:
-    lines = [
-        [
-            row.study,
-            row.title,
-            str(row.cells),
-            f"{row.seconds:,.1f}",
-            f"{row.steps:,.0f}",
-            f"{row.passes:,.0f}",
-            f"{row.forwards:,.0f}",
-            megabytes(row.peak_bytes),
-            megabytes(row.storage_bytes),
-            row.devices,
-        ]
-        for row in rows
+def _stage(title: str, cost: ledger.Cost, seconds: float, numbers: Numbers) -> list[Child]:
+    over = f"over {cost.jobs:,} jobs"
+    share = cost.seconds / seconds if seconds else None
+    told: list[tuple[str, float | None, str, str]] = [
+        ("jobs", cost.jobs, f"{cost.jobs:,}", "number of benchmark files"),
+        ("seconds", cost.seconds, f"{cost.seconds:,.0f}", f"sum {over}, {_JOBS}"),
+        ("share", share, "" if share is None else f"{share:.0%}", "seconds of the stage by those of all stages"),
+        (
+            "device seconds",
+            cost.device_seconds or None,
+            f"{cost.device_seconds:,.0f}",
+            f"sum over the jobs that run a network, {_JOBS}",
+        ),
+        ("peak memory, bytes", cost.peak_bytes, megabytes(cost.peak_bytes), f"largest resident memory {over}"),
+        ("images", cost.images, f"{cost.images:,}" if cost.images is not None else "", "images in the stage's files"),
     ]
+    cells: list[Child] = [title]
+    for metric, value, words, formula in told:
+        number = {"of": title, "metric": metric, "value": value, "more": [["made as", formula]], "file": "benchmarks/"}
+        cells.append("" if value is None else numbers.button(words, numbers.add(number)))
+    return cells
+
+
+def _rows(rows: Sequence[ledger.RowCost], numbers: Numbers) -> Markup:
     heads = ["study", "row", "models", "seconds", "steps", "passes", "forwards", "peak memory, MiB", "stored, MiB"]
     marks = [{"data_study": row.study, "data_method": row.method} for row in rows]
+    lines = [_row(row, numbers) for row in rows]
     return joined(
         element("h3", "Unlearning by row"),
         scrolling("Cost of unlearning by row", table([*heads, "device"], lines, marks=marks, left=2)),
@@ -86,6 +77,23 @@ def _rows(rows: Sequence[ledger.RowCost]) -> Markup:
             class_="note",
         ),
     )
+
+
+def _row(row: ledger.RowCost, numbers: Numbers) -> list[Child]:
+    told = {
+        "seconds": (row.seconds, f"{row.seconds:,.1f}"),
+        "steps": (row.steps, f"{row.steps:,.0f}"),
+        "passes": (row.passes, f"{row.passes:,.0f}"),
+        "forwards": (row.forwards, f"{row.forwards:,.0f}"),
+        "peak_memory_bytes": (row.peak_bytes, megabytes(row.peak_bytes)),
+        "storage_bytes": (row.storage_bytes, megabytes(row.storage_bytes)),
+    }
+    cells: list[Child] = [row.study, row.title, str(row.cells)]
+    for metric, (value, words) in told.items():
+        more = [["made as", f"mean of '{metric}' in the cost.json of {row.cells} models"], ["device", row.devices]]
+        number = {"of": row.title, "study": row.study, "metric": metric, "value": value, "more": more}
+        cells.append(numbers.button(words, numbers.add(number | {"file": "cost.json of each model"})))
+    return [*cells, row.devices]
 
 
 def megabytes(size: float | None) -> str:

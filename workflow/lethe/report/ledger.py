@@ -16,6 +16,7 @@ from lethe.errors import LetheError
 from lethe.files import read_json
 from lethe.plan import Plan
 from lethe.report.shelf import Shelf
+from lethe.report.words import row_titles
 
 # In the order of the way of the data.
 STAGES = {
@@ -96,6 +97,19 @@ def by_stage(plan: Plan) -> list[Cost]:
     return [cost for cost in costs.values() if cost.jobs]
 
 
+def total(costs: Iterable[Cost]) -> Cost:
+    """Of all stages."""
+    whole = Cost("all", images=0)
+    for cost in costs:
+        whole.jobs += cost.jobs
+        whole.seconds += cost.seconds
+        whole.device_seconds += cost.device_seconds
+        whole.images = (whole.images or 0) + (cost.images or 0)
+        if cost.peak_bytes is not None:
+            whole.peak_bytes = max(whole.peak_bytes or 0.0, cost.peak_bytes)
+    return whole
+
+
 def _lines(path: Path) -> list[dict[str, Any]]:
     try:
         lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
@@ -150,9 +164,8 @@ def by_row(plan: Plan, shelf: Shelf) -> list[RowCost]:
     """All rows that were unlearned but those of sweeps."""
     rows = []
     for study in plan.studies.values():
-        for variant in study.variants_made_by("unlearn"):
-            if variant not in study.study.variants:
-                continue
+        variants = [name for name in study.variants_made_by("unlearn") if name in study.study.variants]
+        for variant, title in row_titles(study, variants).items():
             cells = [cell for cell in study.cells([variant]) if study.model_of(cell) == cell]
             paths = shelf.those_there(f"{study.folder(cell)}/cost.json" for cell in cells)
             costs = [read_json(path) for path in paths]
@@ -160,5 +173,5 @@ def by_row(plan: Plan, shelf: Shelf) -> list[RowCost]:
                 means = [sum(cost[name] for cost in costs) / len(costs) for name in _QUANTITIES]
                 devices = " ".join(sorted({str(cost["device"]) for cost in costs}))
                 method = study.study.row(variant).method
-                rows.append(RowCost(study.name, study.study.title(variant), method, len(costs), *means, devices))
+                rows.append(RowCost(study.name, title, method, len(costs), *means, devices))
     return rows

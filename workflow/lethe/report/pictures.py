@@ -21,7 +21,7 @@ from lethe.plan.study import StudyPlan
 from lethe.prompt_images import measured_sets
 from lethe.prompts import read_prompts
 from lethe.report.shelf import Shelf
-from lethe.report.words import target_title
+from lethe.report.words import row_titles, target_title
 from lethe.settings.report import ReportSettings
 
 _EXACT = 64
@@ -92,7 +92,7 @@ def _group(study: StudyPlan, target: str, cells: Sequence[Cell], settings: Repor
         "height": max(heights, default=0),
         "models": [
             {"variant": cell.variant, "title": title, "method": study.method_of(cell)}
-            for cell, title in zip(cells, _titles(study, cells), strict=True)
+            for cell, title in zip(cells, row_titles(study, (c.variant for c in cells)).values(), strict=True)
         ],
         "sets": [
             {"name": one.name, "items": [{"words": item.words, "seed": item.seed} for item in one.items]}
@@ -100,15 +100,6 @@ def _group(study: StudyPlan, target: str, cells: Sequence[Cell], settings: Repor
         ],
         "images": [[encoded(image, settings) for image in of_model] for of_model in images],
     }
-
-
-def _titles(study: StudyPlan, cells: Sequence[Cell]) -> list[str]:
-    """Titles of models; one that a row before bears already has its row's name beside it."""
-    titles: list[str] = []
-    for cell in cells:
-        title = study.study.title(cell.variant)
-        titles.append(f"{title} ({cell.variant})" if title in titles else title)
-    return titles
 
 
 def _model(study: StudyPlan, cell: Cell) -> Model:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from lethe.report.markup import Markup, element
+from lethe.report.markup import Child, Markup, element
 
 
 def table(
     heads: Sequence[str],
-    lines: Sequence[Sequence[str]],
-    total: Sequence[str] | None = None,
+    lines: Sequence[Sequence[Child]],
+    total: Sequence[Child] | None = None,
     marks: Sequence[dict[str, str]] | None = None,
     left: int = 1,
 ) -> Markup:
@@ -26,6 +26,6 @@ def table(
     )
 
 
-def _cells(line: Iterable[str]) -> list[Markup]:
+def _cells(line: Iterable[Child]) -> list[Markup]:
     first, *others = line
     return [element("th", first, scope="row"), *(element("td", text) for text in others)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from lethe.artefacts.protocol import Key
 from lethe.plan import Plan
 from lethe.record import COLUMNS, Record, read_records
 from lethe.report.shelf import Shelf
@@ -19,15 +20,21 @@ class Records:
 
     def __init__(self, records: Sequence[Record]) -> None:
         self.all = list(records)
-        self._places: dict[tuple[str, str, str, str], list[int]] = {}
+        self._places: dict[tuple[str, Key], int] = {}
+        self._of_cell: dict[tuple[str, str, str, int], list[int]] = {}
         for place, record in enumerate(self.all):
-            key = record.study, record.variant, record.metric, record.prompts
-            self._places.setdefault(key, []).append(place)
+            key = Key(record.variant, record.metric, record.prompts, record.target, record.seed)
+            self._places[record.study, key] = place
+            cell = record.study, record.target, record.variant, record.seed
+            self._of_cell.setdefault(cell, []).append(place)
 
-    def places(self, study: str, variant: str, metric: str, prompts: str, targets: Iterable[str]) -> list[int]:
-        """Places of the records of a row's number, over ``targets`` and all their seeds."""
-        wanted = set(targets)
-        return [p for p in self._places.get((study, variant, metric, prompts), []) if self.all[p].target in wanted]
+    def places(self, study: str, keys: Iterable[Key]) -> list[int]:
+        """Places of the records that a table names; those that are not there are left out."""
+        return [self._places[study, key] for key in keys if (study, key) in self._places]
+
+    def of_cell(self, study: str, target: str, variant: str, seed: int) -> list[int]:
+        """Places of all records of one model."""
+        return self._of_cell.get((study, target, variant, seed), [])
 
     def coded(self) -> dict[str, Any]:
         """By column its values; of a column of words its distinct words, and for each record which of them."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from lethe.card import MEASURED
 from lethe.plan import Plan
 from lethe.report import provenance, words
 from lethe.report.figures import embedded
 from lethe.report.markdown import as_html
 from lethe.report.markup import Markup, element, folded, joined, scrolling
+from lethe.report.numbers import record_button
 from lethe.report.plain_table import table
 from lethe.report.records import Records
 from lethe.report.results_section import study_of
@@ -60,26 +63,42 @@ def _figure(plan: Plan, name: str, path: str) -> Markup:
     )
 
 
-def cards(plan: Plan, shelf: Shelf) -> Markup:
-    """The card of every unlearned model, folded by target; the cards of a sweep are left in their folders."""
+def cards(plan: Plan, records: Records, shelf: Shelf) -> Markup:
+    """The card of every unlearned model, folded by target; the cards of a sweep are left in their folders. What was
+    measured is shown from the records themselves, each number with its protocol."""
     held: dict[tuple[str, str], list[Markup]] = {}
     for study in plan.studies.values():
-        for cell in study.unlearned:
+        for cell in study.with_cards:
             path = f"{study.model_folder(cell)}/README.md"
             if cell.variant in study.study.variants and shelf.has(path):
                 title = f"{study.study.title(cell.variant)} ({cell.variant}), seed {cell.seed}"
-                text = as_html(Path(path).read_text(encoding="utf-8"), title)
-                card = folded(title, text, class_="card", data_method=study.method_of(cell))
+                text, _, _ = Path(path).read_text(encoding="utf-8").partition(MEASURED)
+                measured = _measured(records, records.of_cell(study.name, cell.target, cell.variant, int(cell.seed)))
+                card = folded(title, as_html(text, title), measured, class_="card", data_method=study.method_of(cell))
                 held.setdefault((study.name, cell.target), []).append(card)
     return joined(
         folded(
-            f"{study}, {words.target_title(plan.studies[study], target)}: {len(made)} models",
+            f"{study}, {words.target_title(plan.studies[study], target)}: {len(made)} model{'s' * (len(made) > 1)}",
             made,
             data_study=study,
             data_target=target,
         )
         for (study, target), made in held.items()
     )
+
+
+def _measured(records: Records, places: Sequence[int]) -> Markup:
+    if not places:
+        return Markup("")
+    lines = []
+    for place in places:
+        record = records.all[place]
+        bounds = (record.low, record.high)
+        interval = " to ".join(f"{bound:.4g}" for bound in bounds if bound is not None)
+        prompts = words.prompts_title(record.prompts) if record.prompts else ""
+        lines.append([record.metric, prompts, record_button(f"{record.value:.4g}", place), interval, str(record.n)])
+    heads = ["metric", "prompts", "value", "interval", "n"]
+    return joined(element("p", "Measured:"), scrolling("Measured", table(heads, lines, left=2)))
 
 
 def origin(plan: Plan, records: Records) -> Markup:

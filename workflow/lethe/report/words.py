@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,6 +66,15 @@ def prompts_title(name: str) -> str:
     if name.startswith(LISTED):
         return f"list: {name.removeprefix(LISTED).replace('_', ' ')}"
     return _words().prompts.get(name, name)
+
+
+def row_titles(study: StudyPlan, variants: Iterable[str]) -> dict[str, str]:
+    """Titles of rows; one that a row before bears already has its row's name beside it."""
+    titles: dict[str, str] = {}
+    for variant in variants:
+        title = study.study.title(variant)
+        titles[variant] = f"{title} ({variant})" if title in titles.values() else title
+    return titles
 
 
 def target_title(study: StudyPlan, target: str) -> str:

@@ -16,6 +16,7 @@ from lethe.cli import provenance
 from lethe.device import choose_device
 from lethe.environment import allowed_threads
 from lethe.files import write_arrays
+from lethe.imported.marks import imported_from, told
 from lethe.models.denoiser import Denoiser
 from lethe.settings.common import Settings
 from lethe.settings.options import from_options
@@ -53,13 +54,15 @@ def write_images(
         images = model.sample(seeds.tolist(), conditions, settings, bar.update, **own)
     threads = allowed_threads()
     precision = getattr(arguments, "precision", "float32")
+    imported = imported_from(arguments.model)
     record = provenance(
         "sample",
         settings,
         arguments,
         shard=arguments.shard,
         sampler=f"{sampler}, kernel batch {settings.kernel_batch}, {model.device.type}, "
-        f"{threads} thread{'s' if threads > 1 else ''}{f', {precision}' if precision != 'float32' else ''}",
+        f"{threads} thread{'s' if threads > 1 else ''}{f', {precision}' if precision != 'float32' else ''}"
+        f"{f'; {told(imported)}' if imported else ''}",
         **more,
     )
     integers = {name: np.asarray(array, np.int64) for name, array in {"seeds": seeds, **columns}.items()}

@@ -25,7 +25,8 @@ function ofRecords(places) {
   const seeds = distinct("seed", places);
   const counts = distinct("n", places);
   const lines = [
-    ["cells", places.length > 1 ? `${places.length} (targets: ${distinct("target", places).length}, training seeds: ${seeds.length})` : ""],
+    ["records", places.length > 1 ? `${places.length}: ${few(distinct("metric", places))} of ${few(distinct("variant", places))}` : ""],
+    ["targets", places.length > 1 ? distinct("target", places).map((name) => targetTitle(recordValue("study", places[0]), name)).join(", ") : ""],
     ["training seeds", seeds.join(", ")],
     ["n", counts.length ? `${span(counts)} images a cell` : ""],
     ["image seeds", few(distinct("image_seeds", places))],
@@ -42,17 +43,17 @@ function ofRecords(places) {
 }
 
 function linesOfNumber(told) {
-  const interval = told.low === undefined ? "none" : `${shortNumber(told.low)} to ${shortNumber(told.high)}`;
+  const interval = told.low === undefined ? "" : `${shortNumber(told.low)} to ${shortNumber(told.high)}`;
   const lines = [
     ["metric", [told.metric, DATA.metrics[told.metric]].filter(Boolean).join(": ")],
     ["prompts", told.prompts ? `${told.prompts}: ${promptsTitle(told.prompts)}` : ""],
     ["forgotten", (told.target || "").split(" ").map((name) => targetTitle(told.study, name)).join(", ")],
-    ["compared at", told.at || ""],
+    ["compared", told.at || ""],
   ];
   if (told.value !== undefined)
     lines.push(
       ["value", fullNumber(told.value)],
-      ["standard deviation", told.std === undefined ? "" : `${shortNumber(told.std)}, over cells`],
+      ["standard deviation", told.std === undefined ? "" : shortNumber(told.std)],
       ["interval", interval + (told.interval && told.low !== undefined ? ` (${told.interval})` : "")],
     );
   if (told.paper)
@@ -61,6 +62,7 @@ function linesOfNumber(told) {
       ["difference", told.difference === undefined ? "" : shortNumber(told.difference)],
       ["verdict", told.verdict || ""],
     );
+  lines.push(...(told.more || []));
   const records = told.records || [];
   lines.push(...ofRecords(records));
   if (!records.length)
@@ -71,7 +73,7 @@ function linesOfNumber(told) {
       ["looks at", told.features || ""],
     );
   lines.push(["from", told.file]);
-  return [`${told.of} (${told.study})`, lines];
+  return [told.study ? `${told.of} (${told.study})` : told.of, lines];
 }
 
 function linesOfRecord(place) {

@@ -51,7 +51,7 @@ function showFilters() {
   choices($("filter-method"), [["", "all"], ...Object.entries(DATA.filters.methods)], state.method);
   const filtered = Boolean(state.study || state.target || state.method);
   $("filter-reset").hidden = !filtered;
-  const fits = (of, wanted) => !wanted || of === undefined || of === wanted;
+  const fits = (of, wanted) => !wanted || of === undefined || of.split(" ").includes(wanted);
   document.querySelectorAll("[data-study], [data-target], [data-method]").forEach((part) => {
     const { study, target, method } = part.dataset;
     part.hidden = !(fits(study, state.study) && fits(target, state.target) && fits(method, state.method));
