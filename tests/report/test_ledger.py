@@ -1,13 +1,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from written import config, plan_of
 
 from lethe.errors import LetheError
+from lethe.files import write_json
+from lethe.ledger import as_markdown
+from lethe.report.cost_section import cost as cost_of_preset
 from lethe.report.ledger import by_row, by_stage, stage_of
+from lethe.report.numbers import Numbers
 from lethe.report.shelf import Shelf
 
 
@@ -25,6 +31,9 @@ from lethe.report.shelf import Shelf
         ("digits/3/sets/balanced/seed0.jsonl", "sets"),
         ("shapes/stripes/sets/diversified/shard0000.jsonl", "sets"),
         ("shapes/stripes/embeddings.jsonl", "sets"),
+        ("shapes/photographs.jsonl", "judge"),
+        ("shapes/stripes/rgd/seed0/captions.jsonl", "measure"),
+        ("tables/captions.jsonl", "artefacts"),
         ("tables/table1.jsonl", "artefacts"),
         ("assets/cifar10.jsonl", "assets"),
         ("digits/3/rgd/seed0/something_new.jsonl", "other"),
@@ -57,6 +66,33 @@ def test_images_and_unlearning_are_counted_from_the_results(there):
     assert all((row.seconds, row.peak_bytes, row.devices) == (1.5, 2**30, "cpu") for row in rows)
     assert next(row.cells for row in rows if (row.study, row.method) == ("digits", "rgd")) == 2
     assert costs["unlearn"].images is None
+
+
+def test_energy_is_added_up_over_the_unlearnings_that_have_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plan = plan_of(config())
+    study = next(iter(plan.studies.values()))
+    first, second, third = study.unlearned[:3]
+    for cell, more in ((first, {"energy_joules": 1500.0}), (second, {"energy_joules": 500.0}), (third, {})):
+        cost = dict.fromkeys(("seconds", "steps", "passes", "forwards", "peak_memory_bytes", "storage_bytes"), 1.0)
+        write_json(f"{study.folder(cell)}/cost.json", cost | {"device": "a GPU"} | more)
+    benchmark = tmp_path / plan.root / "benchmarks" / first.folder / "unlearn.jsonl"
+    benchmark.parent.mkdir(parents=True)
+    benchmark.write_text(json.dumps({"s": 4.0, "cpu_time": 3.0, "max_rss": 100.0}) + "\n")
+    (cost,) = by_stage(plan)
+    assert (cost.stage, cost.joules, cost.cpu_seconds) == ("unlearn", 2000.0, 3.0)
+    assert "2.00" in str(cost_of_preset(plan, Shelf(), Numbers()))
+    assert as_markdown([cost]).splitlines()[-1] == "| all | 1 | 4 | 3 | 4 | 100 | 0 | 2.00 |"
+
+
+def test_the_ledger_is_a_command(tmp_path, there):
+    done = subprocess.run(
+        [sys.executable, "-m", "lethe.ledger", "--preset", "nosuch"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "no preset 'nosuch'" in done.stderr
+    table = as_markdown(by_stage(there.plan))
+    assert table.startswith("| stage | jobs | seconds | CPU s | device s | peak memory, MiB | images | energy, kJ |")
 
 
 def test_a_broken_benchmark_is_named(tmp_path, monkeypatch):

@@ -14,8 +14,11 @@ from lethe.unlearn import __main__ as unlearn
 
 KINDS = {"class": "classes", "text": "text"}
 OF_KINDS = ["data", "sets", "sample", "judge", "measure"]
-# A text study's captions are compared with photographs by commands of their own.
-CHOICES = dict.fromkeys(OF_KINDS, KINDS) | dict.fromkeys(("judge", "measure"), KINDS | {"captions": "captions"})
+# A text study's captions are compared with photographs, and image metrics measured, by commands of their own.
+CHOICES = dict.fromkeys(OF_KINDS, KINDS) | {
+    "judge": KINDS | {name: name for name in ("captions", "photographs")},
+    "measure": KINDS | {name: name for name in ("captions", "metrics")},
+}
 FAMILIES = {
     "edm": "classes",
     "given_edm": "given_edm",

@@ -101,6 +101,9 @@ def test_each_metric_has_its_direction_and_a_control_none():
         assert verdicts([record(metric, low, **text)], [record(metric, high, **text)]) == [expected]
     moved = [record(value=value, variant="base", method="base") for value in (0.5, 0.9)]
     assert verdicts(moved[:1], moved[1:]) == ["different"]
+    for method in ("imported", "of_somebody"):  # neither is a control
+        others = [record(value=value, method=method) for value in (0.5, 0.9)]
+        assert verdicts(others[:1], others[1:]) == ["better"]
 
 
 def test_a_difference_within_chance_is_none():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import gc
 import importlib
 import importlib.metadata
@@ -24,7 +25,11 @@ from lethe.settings.precision import Precision
 def command(
     parser: argparse.ArgumentParser, main: Callable[[argparse.Namespace], None], words: Sequence[str] | None = None
 ) -> None:
-    """Parse, run, and turn a LetheError into two readable lines and exit status 2."""
+    """Parse, run, and turn a LetheError into two readable lines and exit status 2. Any other error leaves its whole
+    traceback, a crash inside a library the place in Python where it happened."""
+    faulthandler.enable(sys.__stderr__)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True)  # so that a log keeps its order, and what came before a kill
     gc.freeze()  # what is loaded stays: no collection need look at it again
     gc.enable()
     arguments = parser.parse_args(words)

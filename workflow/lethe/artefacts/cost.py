@@ -12,7 +12,7 @@ from lethe.artefacts import typeset
 from lethe.artefacts.naming import cell_named, check_parallel, title_of, titles_of
 from lethe.artefacts.outputs import add_table_outputs
 from lethe.artefacts.rows import DDOF
-from lethe.artefacts.typeset import Group, Table, Text, decimals_of, mean_and_std, span_of
+from lethe.artefacts.typeset import NOTHING, Group, Table, Text, decimals_of, mean_and_std, span_of
 from lethe.errors import LetheError
 from lethe.files import read_json, write_rows, write_text
 from lethe.measures.summary import Summary, summarise
@@ -42,6 +42,8 @@ QUANTITIES = (
     Quantity("forwards", "forwards"),
     Quantity("storage_bytes", "model, MB", 1e6),
 )
+ENERGY = Quantity("energy_joules", "energy, kJ", 1e3)
+"""Of the device; only where its driver counts it."""
 
 
 class Row(NamedTuple):
@@ -54,7 +56,10 @@ class Row(NamedTuple):
     costs: list[Mapping[str, Any]]
 
     def summary(self, quantity: Quantity, unit: float = 1.0) -> Summary:
-        return summarise([cost[quantity.name] / unit for cost in self.costs], DDOF)
+        return summarise([cost[quantity.name] / unit for cost in self.costs if quantity.name in cost], DDOF)
+
+    def quantities(self) -> tuple[Quantity, ...]:
+        return (*QUANTITIES, *[ENERGY] * any(ENERGY.name in cost for cost in self.costs))
 
     @property
     def devices(self) -> list[str]:
@@ -93,7 +98,7 @@ def csv_rows(study: str, rows: Sequence[Row]) -> list[dict[str, Any]]:
     """One line for each variant and quantity, in the units of cost.json."""
     lines = []
     for row in rows:
-        for quantity in QUANTITIES:
+        for quantity in row.quantities():
             summary = row.summary(quantity)
             lines.append(
                 {
@@ -119,12 +124,13 @@ def csv_rows(study: str, rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 def as_table(study: str, rows: Sequence[Row]) -> Table:
     devices = sorted({device for row in rows for device in row.devices})
+    quantities = max((row.quantities() for row in rows), key=len)
     return Table(
         caption=f"What unlearning cost on {study}: mean ± standard deviation over targets and seeds.",
         label=f"tab:cost-{study}",
-        groups=[Group("", 2 + len(QUANTITIES))],
-        columns=["Method", "n", *(quantity.title for quantity in QUANTITIES)],
-        blocks=[[_line(row) for row in rows]],
+        groups=[Group("", 2 + len(quantities))],
+        columns=["Method", "n", *(quantity.title for quantity in quantities)],
+        blocks=[[_line(row, quantities) for row in rows]],
         notes=[
             f"n: cells, one for each target and seed. ±: sample standard deviation (ddof {DDOF}) over them, where they "
             "differ.",
@@ -132,15 +138,20 @@ def as_table(study: str, rows: Sequence[Row]) -> Table:
             "without a gradient (a teacher, a sampling). The totals also have what is done before the first step, such "
             "as a mask.",
             "peak memory: on a CPU that of the process, on a GPU what torch allocated. model: the whole folder.",
+            *["energy: of the whole GPU by its driver's counter, of the runs that were not interrupted."]
+            * (ENERGY in quantities),
             f"Device{'s' * (len(devices) > 1)}: {'; '.join(devices)}."
             + (" Seconds and memory of different devices do not compare." if len(devices) > 1 else ""),
         ],
     )
 
 
-def _line(row: Row) -> list[Text]:
+def _line(row: Row, quantities: Sequence[Quantity]) -> list[Text]:
     cells = [Text(row.title), Text(span_of([len(row.costs)]))]
-    for quantity in QUANTITIES:
+    for quantity in quantities:
+        if quantity not in row.quantities():
+            cells.append(Text(NOTHING))
+            continue
         summary = row.summary(quantity, quantity.unit)
         whole = summary.low == summary.high and summary.mean.is_integer()
         std = summary.std if summary.high > summary.low else None

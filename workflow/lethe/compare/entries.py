@@ -8,8 +8,7 @@ from typing import Literal, NamedTuple, get_args
 from lethe.compare.reading import Key
 from lethe.directions import Better, better
 from lethe.measures.two_samples import Difference
-from lethe.methods import method_named, method_names
-from lethe.methods.method import Control
+from lethe.methods import is_control, method_names
 from lethe.record import Record
 
 Verdict = Literal[
@@ -90,4 +89,4 @@ def is_identical(a: Record, b: Record) -> bool:
 
 
 def _is_control(method: str) -> bool:
-    return method in method_names() and isinstance(method_named(method), Control)
+    return method in method_names() and is_control(method)

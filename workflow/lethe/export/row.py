@@ -91,6 +91,8 @@ def _reason(study: StudyPlan, cell: Cell) -> str:
         return f"{cell.folder}: the row {cell.variant} of study {study.name} has no target '{cell.target}'"
     if cell.seed not in study.seeds_of(cell.variant):
         return f"{cell.folder}: the row {cell.variant} of study {study.name} has no training seed '{cell.seed}'"
+    if study.is_imported(cell):
+        return f"{cell.folder}: a model of others, which is theirs to give away"
     if isinstance(study.study.method(cell.variant), Control):
         return f"{cell.folder}: a control, nothing was unlearned for it"
     shared = study.model_of(cell)

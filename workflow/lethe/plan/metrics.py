@@ -45,7 +45,8 @@ class MetricPlan:
         ]
         modules = ["lethe.measure.metrics", "lethe.measure.__main__", *(f"lethe.metrics.{name}" for name in names)]
         real = [plan.data] if plan.kind == "class" else []
-        return plan.job("metrics", modules, " ".join(options), plan.sample(plan.images_of(cell)), *real)
+        inputs = plan.sample(plan.images_of(cell)), *real
+        return plan.job("metrics", modules, " ".join(options), *inputs, merges=True)
 
     @property
     def options(self) -> list[str]:

@@ -10,8 +10,10 @@ from lethe.report.markup import Child, Markup, element, joined, scrolling
 from lethe.report.numbers import Numbers
 from lethe.report.plain_table import table
 from lethe.report.shelf import Shelf
+from lethe.stages import STAGES
 
 _JOBS = "of each job from start to end (benchmark files of Snakemake)"
+_ENERGY = "sum over unlearnings that were not interrupted, of the GPU's counter (energy_joules in cost.json)"
 
 
 def cost(plan: Plan, shelf: Shelf, numbers: Numbers) -> Markup:
@@ -24,11 +26,13 @@ def cost(plan: Plan, shelf: Shelf, numbers: Numbers) -> Markup:
 
 def _stages(stages: Sequence[ledger.Cost], devices: str, numbers: Numbers) -> Markup:
     whole = ledger.total(stages)
+    has_energy = whole.joules is not None
     heads = ["stage", "jobs", "seconds", "share", f"device seconds ({devices})", "peak memory, MiB", "images"]
-    lines = [_stage(ledger.STAGES[cost.stage], cost, whole.seconds, numbers) for cost in stages]
+    heads += ["energy, kJ"] * has_energy
+    lines = [_stage(STAGES[cost.stage], cost, whole, numbers) for cost in stages]
     return joined(
         element("h3", "By stage"),
-        scrolling("Cost by stage", table(heads, lines, _stage("all", whole, whole.seconds, numbers))),
+        scrolling("Cost by stage", table(heads, lines, _stage("all", whole, whole, numbers))),
         element(
             "p",
             "From Snakemake's benchmark files. Seconds are those of every job from start to end, added up: jobs that "
@@ -40,7 +44,8 @@ def _stages(stages: Sequence[ledger.Cost], devices: str, numbers: Numbers) -> Ma
     )
 
 
-def _stage(title: str, cost: ledger.Cost, seconds: float, numbers: Numbers) -> list[Child]:
+def _stage(title: str, cost: ledger.Cost, whole: ledger.Cost, numbers: Numbers) -> list[Child]:
+    seconds, has_energy = whole.seconds, whole.joules is not None
     over = f"over {cost.jobs:,} jobs"
     share = cost.seconds / seconds if seconds else None
     told: list[tuple[str, float | None, str, str]] = [
@@ -55,6 +60,7 @@ def _stage(title: str, cost: ledger.Cost, seconds: float, numbers: Numbers) -> l
         ),
         ("peak memory, bytes", cost.peak_bytes, megabytes(cost.peak_bytes), f"largest resident memory {over}"),
         ("images", cost.images, f"{cost.images:,}" if cost.images is not None else "", "images in the stage's files"),
+        *[("energy, joules", cost.joules, kilojoules(cost.joules), _ENERGY)] * has_energy,
     ]
     cells: list[Child] = [title]
     for metric, value, words, formula in told:
@@ -65,8 +71,10 @@ def _stage(title: str, cost: ledger.Cost, seconds: float, numbers: Numbers) -> l
 
 def _rows(rows: Sequence[ledger.RowCost], numbers: Numbers) -> Markup:
     heads = ["study", "row", "models", "seconds", "steps", "passes", "forwards", "peak memory, MiB", "stored, MiB"]
+    has_energy = any(row.joules is not None for row in rows)
+    heads += ["energy, kJ"] * has_energy
     marks = [{"data_study": row.study, "data_method": row.method} for row in rows]
-    lines = [_row(row, numbers) for row in rows]
+    lines = [_row(row, numbers, has_energy) for row in rows]
     return joined(
         element("h3", "Unlearning by row"),
         scrolling("Cost of unlearning by row", table([*heads, "device"], lines, marks=marks, left=2)),
@@ -79,7 +87,7 @@ def _rows(rows: Sequence[ledger.RowCost], numbers: Numbers) -> Markup:
     )
 
 
-def _row(row: ledger.RowCost, numbers: Numbers) -> list[Child]:
+def _row(row: ledger.RowCost, numbers: Numbers, has_energy: bool) -> list[Child]:
     told = {
         "seconds": (row.seconds, f"{row.seconds:,.1f}"),
         "steps": (row.steps, f"{row.steps:,.0f}"),
@@ -88,13 +96,20 @@ def _row(row: ledger.RowCost, numbers: Numbers) -> list[Child]:
         "peak_memory_bytes": (row.peak_bytes, megabytes(row.peak_bytes)),
         "storage_bytes": (row.storage_bytes, megabytes(row.storage_bytes)),
     }
+    if has_energy:
+        told["energy_joules"] = (row.joules, kilojoules(row.joules))
     cells: list[Child] = [row.study, row.title, str(row.cells)]
     for metric, (value, words) in told.items():
         more = [["made as", f"mean of '{metric}' in the cost.json of {row.cells} models"], ["device", row.devices]]
         number = {"of": row.title, "study": row.study, "metric": metric, "value": value, "more": more}
-        cells.append(numbers.button(words, numbers.add(number | {"file": "cost.json of each model"})))
+        number |= {"file": "cost.json of each model"}
+        cells.append("" if value is None else numbers.button(words, numbers.add(number)))
     return [*cells, row.devices]
 
 
 def megabytes(size: float | None) -> str:
     return "" if size is None else f"{size / 2**20:,.0f}" if size >= 10 * 2**20 else f"{size / 2**20:,.1f}"
+
+
+def kilojoules(joules: float | None) -> str:
+    return "" if joules is None else f"{joules / 1000:,.2f}"

@@ -17,21 +17,8 @@ from lethe.files import read_json
 from lethe.plan import Plan
 from lethe.report.shelf import Shelf
 from lethe.report.words import row_titles
+from lethe.stages import STAGES, WITH_A_NETWORK
 
-# In the order of the way of the data.
-STAGES = {
-    "assets": "downloads",
-    "data": "data",
-    "base": "training of the base models",
-    "judges": "training of the judges",
-    "sets": "forget and retain sets",
-    "unlearn": "unlearning",
-    "sample": "sampling",
-    "judge": "judging",
-    "measure": "measuring and model cards",
-    "artefacts": "tables and figures",
-    "other": "other jobs",
-}
 _NAMES = {
     "data": "data",
     "base": "base",
@@ -40,11 +27,14 @@ _NAMES = {
     "prompts": "sets",
     "embeddings": "sets",
     "unlearn": "unlearn",
+    # Inception looks at a data set's images.
+    "photographs": "judge",
     "measure": "measure",
+    "captions": "measure",
+    "metrics": "measure",
     "card": "measure",
 }
 _STARTS = {"judge_": "judges", "judge": "judge", "sample": "sample", "base": "base"}
-_ON_DEVICE = {"base", "judges", "unlearn", "sample", "judge"}
 # Of the sets stage, the jobs that run a network: embeddings, training images, their codes.
 _SETS_ON_DEVICE = ("embeddings", "shard", "diversified", "uniform", "anchored")
 _MEGABYTE = 2**20
@@ -52,22 +42,27 @@ _MEGABYTE = 2**20
 
 @dataclass
 class Cost:
-    """Of one stage: jobs, seconds of all, those on a device, the largest memory of one job in bytes (None where no
-    benchmark says), and the images that it made."""
+    """Of one stage: jobs, seconds of all, those of processors and those on a device, the largest memory of one job in
+    bytes (None where no benchmark says), the images that it made, and the energy of its devices in joules (None where
+    no job says; of unlearning only)."""
 
     stage: str
     jobs: int = 0
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     device_seconds: float = 0.0
     peak_bytes: float | None = None
     images: int | None = None
+    joules: float | None = None
 
     def add(self, measured: Iterable[dict[str, Any]], is_on_device: bool) -> None:
         for line in measured:
             self.jobs += 1
             self.seconds += line["s"]
             self.device_seconds += line["s"] * is_on_device
-            memory = line.get("max_rss")
+            memory, processors = line.get("max_rss"), line.get("cpu_time")
+            if isinstance(processors, int | float):  # a job that is over before it is looked at has none
+                self.cpu_seconds += processors
             if isinstance(memory, int | float):
                 self.peak_bytes = max(self.peak_bytes or 0.0, memory * _MEGABYTE)
 
@@ -91,9 +86,10 @@ def by_stage(plan: Plan) -> list[Cost]:
     for path in sorted(folder.rglob("*.jsonl")):
         place = path.relative_to(folder)
         stage = stage_of(place)
-        is_on_device = stage in _ON_DEVICE or (stage == "sets" and place.stem.startswith(_SETS_ON_DEVICE))
+        is_on_device = stage in WITH_A_NETWORK or (stage == "sets" and place.stem.startswith(_SETS_ON_DEVICE))
         costs[stage].add(_lines(path), is_on_device)
     costs["sample"].images, costs["sets"].images = _images(plan)
+    costs["unlearn"].joules = _joules(plan)
     return [cost for cost in costs.values() if cost.jobs]
 
 
@@ -103,11 +99,22 @@ def total(costs: Iterable[Cost]) -> Cost:
     for cost in costs:
         whole.jobs += cost.jobs
         whole.seconds += cost.seconds
+        whole.cpu_seconds += cost.cpu_seconds
         whole.device_seconds += cost.device_seconds
         whole.images = (whole.images or 0) + (cost.images or 0)
         if cost.peak_bytes is not None:
             whole.peak_bytes = max(whole.peak_bytes or 0.0, cost.peak_bytes)
+        if cost.joules is not None:
+            whole.joules = (whole.joules or 0.0) + cost.joules
     return whole
+
+
+def _joules(plan: Plan) -> float | None:
+    """Of all unlearnings that have their energy in cost.json."""
+    paths = {f"{study.folder(cell)}/cost.json" for study in plan.studies.values() for cell in study.unlearned}
+    costs = [read_json(path) for path in sorted(paths) if Path(path).is_file()]
+    found = [cost["energy_joules"] for cost in costs if "energy_joules" in cost]
+    return sum(found) if found else None
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
@@ -155,6 +162,8 @@ class RowCost(NamedTuple):
     peak_bytes: float
     storage_bytes: float
     devices: str
+    joules: float | None
+    """Mean of the cells that have it."""
 
 
 _QUANTITIES = ("seconds", "steps", "passes", "forwards", "peak_memory_bytes", "storage_bytes")
@@ -173,5 +182,7 @@ def by_row(plan: Plan, shelf: Shelf) -> list[RowCost]:
                 means = [sum(cost[name] for cost in costs) / len(costs) for name in _QUANTITIES]
                 devices = " ".join(sorted({str(cost["device"]) for cost in costs}))
                 method = study.study.row(variant).method
-                rows.append(RowCost(study.name, title, method, len(costs), *means, devices))
+                energies = [cost["energy_joules"] for cost in costs if "energy_joules" in cost]
+                joules = sum(energies) / len(energies) if energies else None
+                rows.append(RowCost(study.name, title, method, len(costs), *means, devices, joules))
     return rows

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lethe.cli import add_device, add_precision, add_provenance, add_state, command, leave, provenance
 from lethe.device import choose_device
+from lethe.energy import meter_of
 from lethe.errors import LetheError
 from lethe.files import sha256_of, write_arrays, write_json, write_rows
 from lethe.lean import import_diffusers_lean
@@ -30,6 +31,7 @@ def main(arguments: argparse.Namespace) -> None:
     settings = from_options(settings_of(method, arguments.kind), arguments)
     threads = use_threads()
     device = choose_device(arguments.device)
+    energy = meter_of(device)
     if arguments.kind == "text":
         model = load_denoiser("text", arguments.base, device, arguments.precision)
         if arguments.checkpointing:
@@ -55,7 +57,7 @@ def main(arguments: argparse.Namespace) -> None:
     arrays = (loop.trajectory if loop else Trajectory()).by_tensor(len(tensors))
     write_arrays(arguments.conflict, arrays, record | {"tensors": tensors})
     model.save(arguments.model, record)
-    write_json(arguments.cost, cost_of(started, device, loop, arguments.model))
+    write_json(arguments.cost, cost_of(started, device, energy, loop, arguments.model))
     if state is not None:
         state.remove()
 

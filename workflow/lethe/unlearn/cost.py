@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from lethe.energy import EnergyMeter
 from lethe.models.denoiser import Denoiser
 
 if TYPE_CHECKING:
@@ -32,11 +33,14 @@ class PassCounter:
         self.counts[0 if torch.is_grad_enabled() else 1] += len(inputs[0])
 
 
-def cost_of(started: float, device: torch.device, loop: Unlearning | None, model: Path) -> dict[str, Any]:
+def cost_of(
+    started: float, device: torch.device, energy: EnergyMeter, loop: Unlearning | None, model: Path
+) -> dict[str, Any]:
     """What the run took, before and after a kill. ``passes`` are forward-backward passes over one batch, ``forwards``
     those without a gradient; a mask's are in both totals, but not in what a step takes. ``batch`` is that batch's size,
     so that the passes of methods with different batches can be compared; ``training_seconds`` are those of mask and
-    steps, without loading and saving."""
+    steps, without loading and saving. ``energy_joules`` is there only where the
+    device's driver counts it and the run was not interrupted."""
     on_gpu = device.type == "cuda"
     cost = {
         "seconds": time.monotonic() - started + (loop.seconds_before if loop else 0.0),
@@ -53,4 +57,5 @@ def cost_of(started: float, device: torch.device, loop: Unlearning | None, model
         for name, total, before in zip(("passes", "forwards"), loop.passes.counts, loop.passes_for_mask, strict=True):
             cost |= {name: total / batch, f"{name}_per_step": (total - before) / batch / steps}
         cost |= {"steps": steps, "batch": batch, "training_seconds": loop.training_seconds}
-    return cost
+    joules = energy.joules() if loop is None or not loop.seconds_before else None
+    return cost | ({} if joules is None else {"energy_joules": joules})
