@@ -21,12 +21,14 @@ from lethe.config import load_config
 from lethe.environment import keep_freed_memory, put_this_python_first
 from lethe.errors import LetheError
 from lethe.plan import Plan
+from lethe.publish.source import source_of
 
 put_this_python_first()
 keep_freed_memory()
 
 try:
     plan = Plan(load_config(config))
+    published = source_of(plan.config)
 except LetheError as error:
     sys.exit(f"lethe: error: {error}")
 
@@ -49,15 +51,22 @@ rule all:
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/assets.smk"
-include: "workflow/rules/data.smk"
-include: "workflow/rules/base.smk"
-include: "workflow/rules/sets.smk"
-include: "workflow/rules/unlearn.smk"
-include: "workflow/rules/imported.smk"
-include: "workflow/rules/sample.smk"
-include: "workflow/rules/judge.smk"
-include: "workflow/rules/measure.smk"
+
+
+# Drawing from published records needs none of the stages that compute them.
+if published is None:
+
+    include: "workflow/rules/assets.smk"
+    include: "workflow/rules/data.smk"
+    include: "workflow/rules/base.smk"
+    include: "workflow/rules/sets.smk"
+    include: "workflow/rules/unlearn.smk"
+    include: "workflow/rules/imported.smk"
+    include: "workflow/rules/sample.smk"
+    include: "workflow/rules/judge.smk"
+    include: "workflow/rules/measure.smk"
+
+
 include: "workflow/rules/artefacts.smk"
 
 
@@ -91,9 +100,18 @@ if plan.metrics.tables():
     include: "workflow/rules/metrics.smk"
 
 
-if plan.captions.tables():
+if published is None and plan.captions.tables():
 
     include: "workflow/rules/captions.smk"
 
 
 include: "workflow/rules/report.smk"
+
+
+if published is None:
+
+    include: "workflow/rules/publish.smk"
+
+else:
+
+    include: "workflow/rules/published.smk"

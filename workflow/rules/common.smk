@@ -21,3 +21,16 @@ def option_of(name, place):
 def model_output(folder, family):
     """Every file of a model folder, as outputs that must not be empty."""
     return [ensure(f"{folder}/{name}", non_empty=True) for name in model_files(family)]
+
+
+def drawn_from():
+    """The results that each table and figure is drawn from, by its name. Their rules are to be known already."""
+    inputs = {name: [str(file) for file in getattr(rules, name).input] for name in plan.names()}
+    return {name: [file for file in files if file.startswith(f"{plan.root}/")] for name, files in inputs.items()}
+
+
+def those_there(results):
+    """Of these results those that the workflow can give: all, or where they are published, those in the archive."""
+    if published is None:
+        return list(results)
+    return [file for file in results if file.removeprefix(f"{plan.root}/") in published.manifest.files]

@@ -12,8 +12,8 @@ rule report:
         code=modules_behind("lethe.report.__main__"),
         page=template_files(),
         artefacts=plan.artefacts(),
-        records=[path for study in plan.studies.values() for path in study.records()],
-        images=image_files(plan),
+        records=those_there(path for study in plan.studies.values() for path in study.records()),
+        images=those_there(image_files(plan)),
     output:
         html=ensure(f"{plan.root}/report.html", non_empty=True),
     log:

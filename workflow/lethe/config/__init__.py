@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field, Tag, ValidationError, model_validator
+from pydantic import Field, Tag, ValidationError, field_validator, model_validator
 
 from lethe.config.bases import BASES, CLASS_BASES
 from lethe.config.class_study import ClassStudy
@@ -76,6 +76,25 @@ class Config(Settings):
     studies: dict[Name, Study] = Field(min_length=1, description="The studies, by name.")
     artefacts: Artefacts = Field(description="The tables and figures.")
     report: ReportSettings = Field(default_factory=ReportSettings, description="The images in the HTML report.")
+    from_published: bool | str = Field(
+        False,
+        description="Draw tables and figures from published records and compute nothing; they go to "
+        "results/<preset>-published/. true = of workflow/published/<preset>.zip, or the path of an archive that "
+        "`snakemake publish` has made.",
+    )
+
+    @property
+    def results(self) -> str:
+        """The folder of everything that is made. No preset can be named as that of published records."""
+        return f"results/{self.preset}" + ("-published" if self.from_published else "")
+
+    @field_validator("from_published", mode="before")
+    @classmethod
+    def _said_on_the_command_line(cls, value: Any) -> Any:
+        """Snakemake's --config hands on ``true`` as a word."""
+        if isinstance(value, str) and value.strip().lower() in ("", "true", "false"):
+            return value.strip().lower() == "true"
+        return value
 
     @model_validator(mode="after")
     def _judges_are_there(self) -> Config:

@@ -39,7 +39,7 @@ class Plan:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.root = f"results/{config.preset}"
+        self.root = config.results
         self.studies = {name: _PLANS[study.kind](config, name) for name, study in config.studies.items()}
         shown = config.artefacts
         self.classes = ClassArtefactPlan(self.studies[shown.classes.study], shown.classes) if shown.classes else None
@@ -106,7 +106,12 @@ class Plan:
         return [f"{plan.model_folder(cell)}/README.md" for plan in self.studies.values() for cell in plan.with_cards]
 
     def artefacts(self) -> list[str]:
-        return self.tables() + self.figures() + self.cards()
+        """Everything a run is for; published records have no models, and so no cards."""
+        return self.tables() + self.figures() + ([] if self.config.from_published else self.cards())
+
+    def names(self) -> list[str]:
+        """The names of all tables and figures, which are those of their rules."""
+        return list(dict.fromkeys(self._names("tables") + self._names("figures")))
 
     def _names(self, what: str) -> list[str]:
         return [
@@ -118,6 +123,9 @@ class Plan:
 
     def expected(self) -> dict[str, str]:
         """Every result of the plan that carries a fingerprint, with the one it should carry."""
+        if self.config.from_published:  # where the files came from, since options that a fingerprint holds name paths
+            run = Plan(self.config.model_copy(update={"from_published": False}))
+            return {f"{self.root}{path.removeprefix(run.root)}": mark for path, mark in run.expected().items()}
         studies = {path: mark for plan in self.studies.values() for path, mark in plan.expected().items()}
         return studies | self.metrics.expected()
 

@@ -72,7 +72,7 @@ class StudyPlan:
     def __init__(self, config: Config, name: str) -> None:
         self.config, self.name, self.study = config, name, config.studies[name]
         self.kind, self.family = self.study.kind, self.study.family
-        self.root = f"results/{config.preset}"
+        self.root = config.results
         self.places: dict[str, Place] = {}
 
     # Cells

@@ -138,14 +138,13 @@ def origin(plan: Plan, records: Records) -> Markup:
 def missing(plan: Plan, shelf: Shelf) -> Markup:
     if not shelf.missing:
         return Markup("")
+    files = f"{len(shelf.missing)} files of this preset are not there,"
+    if plan.config.from_published:
+        files = f"Drawn from published records, in which {len(shelf.missing)} files of this preset are not,"
     preset = "" if plan.config.preset == "miniature" else f" --configfile workflow/presets/{plan.config.preset}.yaml"
     return element(
         "div",
-        element(
-            "p",
-            element("strong", f"{len(shelf.missing)} files of this preset are not there,"),
-            " so parts are missing.",
-        ),
+        element("p", element("strong", files), " so parts are missing."),
         element("p", "Make them with ", element("code", f"snakemake --cores all report{preset}"), "."),
         folded("Which", scrolling("Missing files", element("pre", "\n".join(shelf.missing)))),
         class_="warning",
