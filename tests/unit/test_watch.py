@@ -177,6 +177,7 @@ def test_an_error_of_lethe_is_told_in_its_own_words():
         ("", None, "SLURM status is: 'NODE_FAIL'", "SLURM status", "interrupted"),
         ("Fatal Python error: Segmentation fault\n\nThread 0x1:\n", 139, "", "", "--cores 1"),
         ("something else\n", 1, "", "something else", "the log may tell more"),
+        ("", 1, "", "exit status 1", "run it by itself"),  # not killed
     ],
 )
 def test_every_end_of_a_job_has_its_remedy(log, status, said, problem, remedy):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import sys
+import threading
 
 import pytest
 
@@ -15,6 +16,7 @@ from snakemake_interface_logger_plugins.registry import LoggerPluginRegistry
 from snakemake_interface_logger_plugins.tests import MockOutputSettings, TestLogHandlerBase
 
 from lethe.watch.handler import LogHandler, LogHandlerSettings
+from lethe.watch.lines import LinesView
 from lethe.watch.live import LiveView
 from lethe.watch.state import Watch
 
@@ -143,6 +145,48 @@ def test_an_error_of_its_own_does_not_silence_snakemake(monkeypatch):
     broken = record(LogEvent.JOB_INFO, "no job in it")
     text = shown([CORES, STATS, broken, record(None, "and on it goes")], monkeypatch)
     assert "and on it goes" in text
+
+
+@pytest.mark.parametrize("view", ["lines", "live"])
+def test_a_target_that_is_asked_for_by_force_is_shown_as_snakemake_does(monkeypatch, view):
+    only = record(LogEvent.RUN_INFO, "Job stats:\njob  count\nall  1", stats={"all": 1, "total": 1})
+    text = shown([CORES, only, record(LogEvent.JOB_FINISHED, "Finished jobid: 0", job_id=0)], monkeypatch, view)
+    assert "Job stats" in text
+    assert "Finished jobid: 0" in text
+    assert "Logging error" not in text
+
+
+def test_an_error_of_a_hook_is_no_jobs_and_is_shown(monkeypatch):
+    text = "CalledProcessError in file Snakefile, line 3:\nCommand 'x' returned non-zero exit status 1."
+    assert "Command 'x'" in shown([CORES, STATS, record(LogEvent.ERROR, text, logging.ERROR)], monkeypatch)
+
+
+def test_the_schedulers_log_of_a_group_that_failed_is_told_of_each_member(monkeypatch, tmp_path):
+    (tmp_path / "slurm.log").write_text("slurmstepd: error: Detected 1 oom_kill event\n")
+    members = [{"jobid": number} for number in (1, 2)]
+    group = record(LogEvent.GROUP_ERROR, job_error_info=members, aux_logs=[str(tmp_path / "slurm.log")])
+    errors = [failed(number, str(tmp_path / "own.log"))[1] for number in (1, 2)]
+    text = shown([CORES, STATS, info(1), info(2), group, *errors], monkeypatch)
+    assert text.count(str(tmp_path / "slurm.log")) == 4  # of both, at once and at the end
+    assert text.count("mem_mb") == 4
+
+
+def test_no_thread_is_left_at_the_end(monkeypatch):
+    before = set(threading.enumerate())
+    shown([CORES, STATS, info(1)], monkeypatch)
+    assert set(threading.enumerate()) <= before
+
+
+def test_a_view_that_breaks_hides_no_failure(monkeypatch, tmp_path):
+    def broken(view: LinesView) -> None:
+        view._stop.set()
+        raise OSError("no terminal any more")
+
+    monkeypatch.setattr(LinesView, "end", broken)
+    text = shown([CORES, STATS, info(1), *failed(1, str(tmp_path / "none"))], monkeypatch)
+    assert "1 job failed, 0 done, 2 not made" in text
+    odd = record(LogEvent.JOB_INFO, "no job in it")
+    assert "an error after it" in shown([CORES, STATS, odd, record(None, "an error after it")], monkeypatch)
 
 
 def test_without_rich_there_are_lines(monkeypatch):

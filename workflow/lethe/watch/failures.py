@@ -26,6 +26,7 @@ _SILENT = (
     "it ended without a word: killed, most often for lack of memory. Fewer jobs at a time (--cores), more memory "
     "(mem_mb of this rule in the profile), or a smaller batch; the same command goes on"
 )
+_WORDLESS = "its log says nothing: see its command with snakemake --printshellcmds, and run it by itself"
 _UNEXPECTED = "not an error that Lethe knows: the whole traceback is in the log; after mending the same command goes on"
 _OTHER = "the log may tell more; after mending the same command goes on"
 
@@ -79,6 +80,8 @@ def diagnose(log: str, status: int | None, said: str = "", scheduler_log: str = 
     remedy = next((remedy for sign, remedy in _SIGNS if sign.search(told)), None)
     if remedy is None and status is not None:
         remedy = _STATUS.get(status) or (_CRASH if status in _CRASHES else None)
+    if remedy is None and not log and status is not None and 0 < status <= 128:
+        remedy = _WORDLESS  # it was not killed: then the shell tells of a signal
     if remedy is None:
         remedy = _UNEXPECTED if "Traceback (most recent call last)" in log else _OTHER if log else _SILENT
     return Diagnosis(problem, remedy, shown)

@@ -7,6 +7,7 @@ as Snakemake shows it. Its own complete log in .snakemake/log is not touched.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import logging
 import os
@@ -18,6 +19,7 @@ from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_interface_logger_plugins.settings import LogHandlerSettingsBase
 
+from lethe.stages import TARGETS
 from lethe.watch.lines import LinesView
 from lethe.watch.model import CostModel
 from lethe.watch.state import Watch
@@ -103,6 +105,8 @@ class LogHandler(LogHandlerBase):
         if event != LogEvent.RUN_INFO:
             return False
         planned = {rule: count for rule, count in told["stats"].items() if rule != "total"}
+        if planned.keys() <= TARGETS:  # a target that is asked for by force: there is no progress to show
+            return False
         self._watch = Watch(planned, min(self._lanes, float(sum(planned.values()))), model=self._model)
         self._view = self._new_view(self._watch)
         self._view.begin()
@@ -133,15 +137,17 @@ class LogHandler(LogHandlerBase):
                     self._view.say(self._red(failure.at_once()))
                 else:
                     self._show(record)
-            case LogEvent.ERROR if "CalledProcessError in" in record.getMessage():
-                watch.note_exception(record.getMessage())
+            case LogEvent.ERROR if "CalledProcessError in" in record.getMessage() and watch.progress.running:
+                watch.note_exception(record.getMessage())  # of a job, which is told of next; without one, of a hook
             case LogEvent.ERROR:
                 watch.note_exception(record.getMessage())
                 self._show(record)
             case LogEvent.RUN_INFO | LogEvent.PROGRESS | LogEvent.JOB_STARTED | LogEvent.GROUP_INFO:
                 pass
-            case LogEvent.GROUP_ERROR | LogEvent.RESOURCES_INFO | LogEvent.WORKFLOW_STARTED:
-                pass  # of a group's members each is told of by itself
+            case LogEvent.GROUP_ERROR:  # of a group's members each is told of by itself, but not of their common log
+                watch.note_group([info["jobid"] for info in told["job_error_info"]], told["aux_logs"])
+            case LogEvent.RESOURCES_INFO | LogEvent.WORKFLOW_STARTED:
+                pass
             case None if record.levelno == logging.INFO and record.getMessage().startswith(_CHATTER):
                 pass
             case _:
@@ -171,8 +177,9 @@ class LogHandler(LogHandlerBase):
 
     def _stop(self) -> None:
         view, self._view = self._view, None
-        if view is not None:
-            view.end()
+        with contextlib.suppress(Exception):  # a broken view must not take with it what is still to be said
+            if view is not None:
+                view.end()
         if self._model is not None:
             self._model.stop()
 

@@ -59,6 +59,8 @@ class LinesView:
 
     def end(self) -> None:
         self._stop.set()
+        if self._ticker.is_alive():
+            self._ticker.join()
 
     def _tick(self) -> None:
         while not self._stop.wait(min(self._interval, 5.0)):

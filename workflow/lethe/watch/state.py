@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ class Watch:
         self._clock = clock
         self._ledger_is_read = False
         self._exceptions: list[str] = []
+        self._group_logs: dict[int, tuple[str, ...]] = {}
 
     def elapsed(self) -> float:
         return self._clock() - self.progress.begun
@@ -85,6 +86,10 @@ class Watch:
         self._exceptions.append(text)
         return None
 
+    def note_group(self, numbers: Iterable[int], logs: Iterable[str]) -> None:
+        """A scheduler's logs of a group of jobs that failed, before Snakemake says which they are."""
+        self._group_logs.update(dict.fromkeys(numbers, tuple(logs)))
+
     def fail(self, told: Mapping[str, Any]) -> Failure | None:
         """``told``: what Snakemake says of a job that failed."""
         command = told.get("shellcmd")
@@ -93,7 +98,8 @@ class Watch:
             self._exceptions.remove(own)
         found = _STATUS.search(own or "")
         status = None if found is None else int(found[1]) if found[1] else -int(found[2])
-        return self._fail(told["jobid"], status, told.get("rule_msg") or "", tuple(told.get("log") or ()))
+        logs = (*(told.get("log") or ()), *self._group_logs.pop(told["jobid"], ()))
+        return self._fail(told["jobid"], status, told.get("rule_msg") or "", logs)
 
     def _fail(self, number: int, status: int | None, said: str, logs: tuple[str, ...] = ()) -> Failure | None:
         now = self._clock()
