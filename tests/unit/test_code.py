@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import lethe
-from lethe.code import modules_behind
+from lethe.code import code_hash, modules_behind
 from lethe.methods import method_names
 from lethe.models import DENOISERS, EMBEDDERS
 from lethe.plan.study import IMPORTERS
@@ -72,6 +72,16 @@ def test_the_closure_holds_every_module_that_is_loaded(loaded, modules):
     with_code = {path for path in loaded[modules] if has_code(path)}
     assert with_code
     assert with_code <= {path.resolve() for path in modules_behind(*modules)}
+
+
+def test_the_closure_is_named_from_the_working_directory_wherever_that_is(tmp_path, monkeypatch):
+    before, name = modules_behind("lethe.data.__main__"), code_hash("lethe.data.__main__")
+    code_hash.cache_clear()
+    monkeypatch.chdir(tmp_path)
+    after = modules_behind("lethe.data.__main__")
+    assert before != after
+    assert all(path.is_file() and not path.is_absolute() for path in after)
+    assert code_hash("lethe.data.__main__") == name
 
 
 def test_a_method_drags_in_no_other_method():
