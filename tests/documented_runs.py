@@ -76,7 +76,7 @@ RUN_BY: dict[str, tuple[str, ...]] = {
         '"PROFILE=slurm"',
     ),
     "snakemake --cores all table2 figure4 tradeoff_text --configfile mine.yaml": (
-        "tests/workflow/test_imported.py::test_an_imported_model_is_measured_as_the_row_that_it_was",
+        "tests/workflow/test_evaluation_only.py::test_an_imported_model_is_measured_as_the_row_that_it_was",
         '"theirs"',
         '"table2"',
         "over_it",
