@@ -19,27 +19,26 @@ _PACKAGE = Path(__file__).resolve().parent
 def modules_behind(*names: str) -> tuple[Path, ...]:
     """Files of the modules ``names`` and of every lethe module they import, directly or not; sorted, and relative to
     the working directory, so that a moved checkout plans nothing anew."""
-    return _relative(os.getcwd(), names)
+    return _seen_from(os.getcwd(), names)
 
 
 @functools.cache
 def code_hash(*names: str) -> str:
     """A hash of the contents of ``modules_behind(*names)``."""
     total = hashlib.sha256()
-    for path in _closure(names):
+    for path in _behind(*names):
         total.update(f"{path.relative_to(_PACKAGE)}\n".encode())
         total.update(hashlib.sha256(path.read_bytes()).digest())
     return total.hexdigest()
 
 
 @functools.cache
-def _relative(folder: str, names: tuple[str, ...]) -> tuple[Path, ...]:
-    return tuple(sorted(Path(os.path.relpath(path, folder)) for path in _closure(names)))
+def _seen_from(folder: str, names: tuple[str, ...]) -> tuple[Path, ...]:
+    return tuple(sorted(Path(os.path.relpath(path, folder)) for path in _behind(*names)))
 
 
 @functools.cache
-def _closure(names: tuple[str, ...]) -> tuple[Path, ...]:
-    """As `modules_behind`, but in full: what is kept must hold in any working directory."""
+def _behind(*names: str) -> tuple[Path, ...]:
     found: set[Path] = set()
     waiting = [_file_of(part) for name in names for part in (name, *_packages_of(name))]
     while waiting:
