@@ -114,6 +114,21 @@ def test_a_rule_that_was_never_measured_is_guessed_and_said_to_be():
     assert left.unmeasured == 3
 
 
+def test_of_the_only_job_nothing_is_told_before_it_is_known_what_it_takes():
+    progress = Progress({"unlearn": 1}, 0.0)
+    forecast = Forecast(progress, 1, {})
+    progress.start(job(1, "unlearn", benchmark="b"))
+    assert forecast.left(100.0) is None
+    assert forecast.lacks_a_network()
+    forecast.learn({"judge_images": {"x": 2.0}})
+    assert forecast.left(100.0).is_guess
+    forecast.learn({"unlearn": {"b": 4000.0}})
+    assert forecast.left(100.0).seconds == pytest.approx(3900)
+    assert not forecast.left(100.0).is_guess
+    progress.finish(1)
+    assert forecast.left(4000.0).seconds == 0
+
+
 def test_the_longest_job_under_way_bounds_what_is_left():
     progress = Progress({"base": 1, "sample": 1}, 0.0)
     forecast = Forecast(progress, 2, {"base": {"b": 600.0}, "sample": {"s": 2.0}})

@@ -36,16 +36,16 @@ _OVERDUE = 0.1
 
 
 class Estimate(NamedTuple):
-    """Seconds that a run will go on; how many jobs have not started, and how many of those are of rules of which none
+    """Seconds that a run will go on; how many jobs have not ended, and how many of those are of rules of which none
     has ended yet."""
 
     seconds: float
-    to_come: int
+    to_end: int
     unmeasured: int
 
     @property
     def is_guess(self) -> bool:
-        return self.unmeasured > 0.1 * self.to_come
+        return self.unmeasured > 0.1 * self.to_end
 
 
 def read_ledger(folder: Path) -> dict[str, dict[str, float]]:
@@ -112,16 +112,20 @@ class Forecast:
 
     def left(self, now: float) -> Estimate | None:
         """None where nothing has been measured yet."""
-        rests = [rest for job in self.progress.running.values() if (rest := self._rest(job, now)) is not None]
-        work, to_come, unmeasured = sum(rests), 0, 0
+        running = list(self.progress.running.values())
+        rests = [rest for job in running if (rest := self._rest(job, now)) is not None]
+        if len(rests) < len(running):
+            return None
+        work, to_end = sum(rests), len(running)
+        unmeasured = sum(not self._is_measured(job.rule) for job in running)
         for rule in self.progress.planned:
             count = self.progress.to_start(rule)
             usual = self._usual_to_come(rule) if count else 0.0
             if usual is None:
                 return None
-            work, to_come = work + count * usual, to_come + count
+            work, to_end = work + count * usual, to_end + count
             unmeasured += count * (not self._is_measured(rule))
-        return Estimate(max(work / self._jobs_at_a_time(now), max(rests, default=0.0)), to_come, unmeasured)
+        return Estimate(max(work / self._jobs_at_a_time(now), max(rests, default=0.0)), to_end, unmeasured)
 
     def _rest(self, job: Job, now: float) -> float | None:
         expected, so_far = self.expected(job), now - job.started
@@ -149,11 +153,10 @@ class Forecast:
         return median(everything) if stage_of_rule(rule) in WITH_A_NETWORK else min(everything)
 
     def lacks_a_network(self) -> bool:
-        """Whether jobs are to come that run a network and of whose rule nothing is known."""
-        return any(
-            self.progress.to_start(rule) and not self._is_measured(rule) and stage_of_rule(rule) in WITH_A_NETWORK
-            for rule in self.progress.planned
-        )
+        """Whether jobs are to come or under way that run a network and of whose rule nothing is known."""
+        rules = {rule for rule in self.progress.planned if self.progress.to_start(rule)}
+        rules |= {job.rule for job in self.progress.running.values()}
+        return any(not self._is_measured(rule) and stage_of_rule(rule) in WITH_A_NETWORK for rule in rules)
 
     def _usual_to_come(self, rule: str) -> float | None:
         """As `_usual`; but where this run repeats an earlier one, only of the jobs that it has not begun yet."""

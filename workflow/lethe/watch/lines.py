@@ -63,7 +63,7 @@ class LinesView:
             self._ticker.join()
 
     def _tick(self) -> None:
-        while not self._stop.wait(min(self._interval, 5.0)):
+        while not self._stop.wait(max(1.0, min(self._interval, 5.0))):
             self.changed()
 
 
@@ -86,5 +86,5 @@ def left_in_words(left: Estimate | None) -> str:
     if left is None:
         return "time left not known yet"
     if left.is_guess:
-        return f"{about(left.seconds)} left (a guess: no job like {left.unmeasured} of {left.to_come} has ended yet)"
+        return f"{about(left.seconds)} left (a guess: no job like {left.unmeasured} of {left.to_end} has ended yet)"
     return f"{about(left.seconds)} left"

@@ -8,10 +8,10 @@ function readState() {
   const words = new URLSearchParams(fragment.includes("=") ? fragment : "");
   const read = Object.fromEntries(KEYS.map((key) => [key, words.get(key) || ""]));
   // What the page does not know is left out.
-  if (!(read.study in DATA.filters.studies)) read.study = "";
+  if (!Object.hasOwn(DATA.filters.studies, read.study)) read.study = "";
   const known = Object.entries(DATA.filters.studies).filter(([study]) => !read.study || study === read.study);
-  if (!known.some(([, targets]) => read.target in targets)) read.target = "";
-  if (!(read.method in DATA.filters.methods)) read.method = "";
+  if (!known.some(([, targets]) => Object.hasOwn(targets, read.target))) read.target = "";
+  if (!Object.hasOwn(DATA.filters.methods, read.method)) read.method = "";
   return read;
 }
 
