@@ -107,6 +107,8 @@ def test_filters_choose_study_target_and_method_and_stand_in_the_address(page, r
     # A link shows the same; what a link says that the report does not know is left out.
     page.open(report.path, "study=shapes&target=van_gogh&method=rgd")
     assert shown(page, "table.headline tbody tr") == 1
+    page.open(report.path, "study=constructor&target=toString&method=valueOf")
+    assert shown(page, "table.headline tbody tr") == every
     page.open(report.path, "study=nosuch&target=%3Cb%3E&method=rgd&set=nosuch&item=99&left=x&right=y")
     assert page.run("document.getElementById('filter-study').value") == ""
     assert shown(page, "table.headline tbody tr") == 5  # RGD in Table 1, its pair, by target in Table 2, RGD 400

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 from lethe.report.headline import Block, Column, Number, Row
-from lethe.report.highlights import findings
+from lethe.report.highlights import findings, section
+from lethe.report.number_cells import NumberCells
+from lethe.report.numbers import Numbers
 
 FORGOTTEN, KEPT = Column("UA", "", "higher"), Column("FD", "", "lower")
 
@@ -48,3 +50,14 @@ def test_without_an_interval_nothing_is_told_apart():
 
 def test_one_method_is_not_called_the_best():
     assert told(block(rgd=("method", 1.0, 0.1, 1.0, None), base=("control", 0.0, 0.1, 0.0, None))) == []
+
+
+def test_a_count_is_printed_as_in_its_table():
+    found = Column("detections", "forget_test", "lower")
+    made = Block("shapes3", "stripes", "", [found])
+    for name, value in {"esd": 8.0, "rgd": 0.0}.items():
+        made.rows[(name,)] = Row(name, name, "method", numbers={found: number(value, None)})
+    cells = NumberCells(Numbers())
+    told = [cells.cells("table7", made, row, found) for row in made.rows.values()]
+    assert ">0</button>" in told[1]
+    assert ">0</button>" in section([("shapes3", made)], cells)

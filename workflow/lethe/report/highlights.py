@@ -9,16 +9,16 @@ from lethe.artefacts.typeset import decimals_of, number
 from lethe.report import words
 from lethe.report.headline import Block, Column, Number, Row
 from lethe.report.markup import Markup, element, joined, scrolling
-from lethe.report.number_cells import NOTHING, NumberCells, name_of
+from lethe.report.number_cells import NOTHING, NumberCells, is_count, name_of
 
 # The first of them that a table has says how well the target was forgotten.
 _FORGETTING = ("UA", "detected", "recognised", "detections", "CER", "CS")
 _PARTS = ("", "at equal steps")
 _RULE = (
     "Made from the tables below: methods only, no controls. Two rows are told apart where their intervals do not "
-    "overlap, a coarse test that misses differences which a comparison in pairs may find; many numbers are looked at, "
-    "and nothing is corrected for that. What was kept is compared only among the methods that are not told apart from "
-    "the one that forgot most, since a model that was hardly changed keeps most."
+    "overlap, and never where one has no interval: a coarse test that misses differences which a comparison in pairs "
+    "may find; many numbers are looked at, and nothing is corrected for that. What was kept is compared only among the "
+    "methods that are not told apart from the one that forgot most, since a model that was hardly changed keeps most."
 )
 
 
@@ -61,7 +61,7 @@ def _body(name: str, block: Block, told: Sequence[Finding], cells: NumberCells) 
         prompts = words.prompts_title(finding.column.prompts) if finding.column.prompts else ""
         what = f"{'kept' if finding.is_kept else 'forgotten'}{f', {prompts}' if prompts else ''}"
         held = finding.best[0].numbers[finding.column]
-        best = joined(f"{_names(finding.best)} ", cells.again(held, _printed(held)))
+        best = joined(f"{_names(finding.best)} ", cells.again(held, _printed(finding.column, held)))
         rest = (element("td", _names(rows)) for rows in (finding.level, finding.apart))
         number_of = element("th", name_of(finding.column), element("small", what), scope="row")
         lines.append(element("tr", number_of, element("td", best), rest))
@@ -85,7 +85,7 @@ def _finding(rows: Sequence[Row], column: Column, is_kept: bool) -> Finding:
     rows = _having(rows, column)
     sign = 1 if column.better == "higher" else -1
     first = max(rows, key=lambda row: sign * (row.numbers[column].value or 0.0))
-    best = [row for row in rows if _printed(row.numbers[column]) == _printed(first.numbers[column])]
+    best = [row for row in rows if _printed(column, row.numbers[column]) == _printed(column, first.numbers[column])]
     others = [row for row in rows if row not in best]
     level = [row for row in others if not _apart(row.numbers[column], first.numbers[column])]
     return Finding(column, is_kept, best, level, [row for row in others if row not in level])
@@ -102,9 +102,9 @@ def _apart(one: Number, other: Number) -> bool:
     return one.high < other.low or other.high < one.low
 
 
-def _printed(held: Number) -> str:
+def _printed(column: Column, held: Number) -> str:
     value = held.value or 0.0
-    return number(value, decimals_of(value))
+    return number(value, 0 if is_count(column, value) else decimals_of(value))
 
 
 def _names(rows: Sequence[Row]) -> str:

@@ -67,7 +67,7 @@ class NumberCells:
             return Markup("")
         code, _ = held.verdict
         self.verdicts[code] += 1
-        digits = 0 if _is_count(column, held.difference) else decimals_of(held.value or 0.0)
+        digits = 0 if is_count(column, held.difference) else decimals_of(held.value or 0.0)
         text = number(held.difference, digits)
         sign = element("span", SIGNS[code], aria_hidden="true")
         told = element("span", sign, element("span", WORDS[code], class_="unseen"), class_=f"verdict {code}")
@@ -112,7 +112,7 @@ def ours_in_words(column: Column, held: Number) -> str:
     if not column.better:  # costs are often the same in all cells, and whole
         std = std or None
         low, high = (low, high) if low != high else (None, None)
-    is_whole = _is_count(column, value) and std is None and (column.better or low is None)
+    is_whole = is_count(column, value) and std is None and (column.better or low is None)
     digits = 0 if is_whole else decimals_of(value)
     if held.line.get("loss"):
         return f"{number(value, digits)} ({number(float(held.line['loss']), 3)})"
@@ -122,7 +122,8 @@ def ours_in_words(column: Column, held: Number) -> str:
     return f"{number(value, digits)} [{number(low, digits)}, {number(high, digits)}]{chance}"
 
 
-def _is_count(column: Column, value: float) -> bool:
+def is_count(column: Column, value: float) -> bool:
+    """Whether it is printed without decimals: what is counted, and is whole."""
     counts = not column.better or column.metric in _COUNTS or column.metric.startswith(_PART)
     return counts and value.is_integer()
 
@@ -135,7 +136,7 @@ def _paper(column: Column, held: Number) -> str:
     if held.paper is None:
         return ""
     value = held.paper.value
-    return mean_and_std(value, held.paper.std, 0 if _is_count(column, value) else decimals_of(value))
+    return mean_and_std(value, held.paper.std, 0 if is_count(column, value) else decimals_of(value))
 
 
 def _protocol(table: str, block: Block, row: Row, column: Column, held: Number) -> dict[str, Any]:
