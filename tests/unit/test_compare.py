@@ -177,6 +177,17 @@ def test_a_change_that_is_the_same_everywhere_is_no_chance():
     assert (entry.verdict, entry.place.target) == ("worse", "6 targets")
 
 
+def test_one_detection_where_there_was_none_may_be_chance():
+    """No detection has no interval over prompts, since all have the same."""
+    own = {"study": "shapes", "prompts": "retain_test"}
+    none = record("detections", 0.0, 48, low=None, high=None, interval="", **own)
+    words = {"interval": "BCa bootstrap 95 % over 16 prompts", **own}
+    for value, low, high, expected in ((1.0, 0.0, 3.0, "no difference"), (30.0, 24.0, 36.0, "worse")):
+        some = record("detections", value, 48, low=low, high=high, **words)
+        assert verdicts([none], [some], metrics=("all",)) == [expected]
+    assert verdicts([none], [dataclasses.replace(none, value=48.0)], metrics=("all",)) == ["worse"]
+
+
 def test_a_rows_means_are_over_targets_however_many_seeds_each_has():
     seeds = {"0": 3, "1": 1, "2": 1, "3": 1, "4": 1}
     first = [record(value=0.5 + 0.1 * int(t), target=t, seed=s) for t, n in seeds.items() for s in range(n)]

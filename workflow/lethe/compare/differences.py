@@ -37,7 +37,7 @@ def of_records(
         return paired
     if all(record.interval.startswith("Wilson") for record in (a, b)):
         return of_shares(_successes(a), a.n, _successes(b), b.n, confidence)
-    means = [_mean(record) for record in (a, b)]
+    means = [_mean(record) or _constant(record, other) for record, other in ((a, b), (b, a))]
     return None if None in means else _with_a_scale(of_means(*means, confidence))
 
 
@@ -92,6 +92,13 @@ def _with_a_scale(found: Difference) -> Difference | None:
 
 def _successes(record: Record) -> int:
     return round(record.value * record.n)
+
+
+def _constant(record: Record, other: Record) -> Mean | None:
+    """Of a record without an interval where the other run has one over prompts: its prompts all have one value, as of
+    detections when there is none."""
+    is_one = not record.interval and _PROMPTS.search(other.interval)
+    return Mean(record.value, 0.0) if is_one else None
 
 
 def _mean(record: Record) -> Mean | None:
