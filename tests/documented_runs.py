@@ -53,7 +53,8 @@ SUBSTITUTIONS: tuple[tuple[str, str], ...] = (
 )
 
 _PUBLISHED = (
-    "tests/workflow/test_published.py::test_everything_is_drawn_from_the_committed_records_and_nothing_computed"
+    "tests/workflow/test_published.py::test_everything_is_drawn_from_the_committed_records_and_nothing_computed",
+    '"tables", "figures", "--config", "from_published=true"',
 )
 # The test that runs a command (or the script that continuous integration is), and words that its file must have.
 RUN_BY: dict[str, tuple[str, ...]] = {
