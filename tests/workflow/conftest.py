@@ -40,8 +40,8 @@ def fresh(tmp_path: Path) -> Checkout:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """A checkout in which the smoke preset has been run once, whole. Never changed: tests take ``made``. Where tests run
-    side by side, the first process that needs it makes it, and the others wait."""
+    """A checkout in which the smoke preset has been run once, whole. Never changed: tests take ``made``. Of tests that
+    run side by side, the first process that needs it makes it, and the others wait."""
     base = tmp_path_factory.getbasetemp()
     shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished"
     shared.mkdir(exist_ok=True)
