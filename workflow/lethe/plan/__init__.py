@@ -80,9 +80,16 @@ class Plan:
         made = {name: "given" if plan.given_base else "trained" for name, plan in chosen.items()}
         return _any_of(name for name in chosen if base in (None, made[name]))
 
-    def variants_made_by(self, stage: str) -> str:
-        """A regular expression of the variants whose models the stage ``base``, ``unlearn`` or ``import`` makes."""
-        return _any_of(re.escape(name) for plan in self.studies.values() for name in plan.variants_made_by(stage))
+    def studies_making(self, *stages: str, family: str | None = None, kind: str | None = None) -> str:
+        """A regular expression for a rule that makes models in a stage (``base``, ``unlearn``, ``import``), matching
+        the study in ``study/target/variant/``: of this family or kind, and with such a variant behind it. It looks
+        ahead, since two studies may have rows of one name that are made in different stages."""
+        made = {
+            name: {re.escape(variant) for stage in stages for variant in plan.variants_made_by(stage)}
+            for name, plan in self.studies.items()
+            if family in (None, plan.family) and kind in (None, plan.kind)
+        }
+        return _any_of(f"{name}(?=/[^/]+/({_any_of(variants)})/)" for name, variants in made.items() if variants)
 
     @property
     def variants(self) -> str:
