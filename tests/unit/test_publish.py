@@ -373,6 +373,19 @@ def test_fingerprints_are_those_of_the_run_that_was_published(config):
     assert drawn == {path.replace("miniature/", "miniature-published/", 1): mark for path, mark in run.items()}
 
 
+def test_models_of_the_publishers_own_need_not_be_here(config):
+    """Who draws from records has neither the base nor the imported models that they were made with."""
+
+    def given(values: dict[str, Any]) -> None:
+        values["studies"]["shapes"]["base"] = {"given": "./their_base"}
+        values["studies"]["shapes"]["variants"]["theirs"] = {"given": "./theirs/{target}"}
+
+    with pytest.raises(LetheError, match="no such file or folder"):
+        Plan(changed(given))
+    drawn = Plan(changed(given, from_published=True))
+    assert any("/theirs/" in path for path in drawn.expected())
+
+
 def test_the_committed_archive_is_of_the_miniature_and_small(config):
     assert differences(config, read_manifest(COMMITTED).computed) == []
     assert COMMITTED.stat().st_size < 3_000_000

@@ -37,10 +37,12 @@ _PLANS: dict[str, type[StudyPlan]] = {"class": ClassPlan, "text": TextPlan}
 class Plan:
     """What the rules of one preset ask for. ``wildcards`` are Snakemake's, or any object with those attributes."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, computes: bool | None = None) -> None:
+        """``computes``: whether what the user gives by a path has to be there. None: not for published records."""
         self.config = config
         self.root = config.results
-        self.studies = {name: _PLANS[study.kind](config, name) for name, study in config.studies.items()}
+        computes = not config.from_published if computes is None else computes
+        self.studies = {name: _PLANS[study.kind](config, name, computes) for name, study in config.studies.items()}
         shown = config.artefacts
         self.classes = ClassArtefactPlan(self.studies[shown.classes.study], shown.classes) if shown.classes else None
         self.text = TextArtefactPlan(self.studies, shown.text) if shown.text else None
@@ -49,7 +51,7 @@ class Plan:
         self.quirks = QuirksPlan(self.studies, shown.quirks, shown.text) if shown.quirks else None
         self.captions = CaptionPlan(self.studies)
         self.metrics = MetricPlan(self.studies)
-        for study in self.studies.values():
+        for study in self.studies.values() if computes else ():
             study.check_imports()
 
     def of(self, place: Any) -> StudyPlan:
@@ -131,7 +133,7 @@ class Plan:
     def expected(self) -> dict[str, str]:
         """Every result of the plan that carries a fingerprint, with the one it should carry."""
         if self.config.from_published:  # where the files came from, since options that a fingerprint holds name paths
-            run = Plan(self.config.model_copy(update={"from_published": False}))
+            run = Plan(self.config.model_copy(update={"from_published": False}), computes=False)
             return {f"{self.root}{path.removeprefix(run.root)}": mark for path, mark in run.expected().items()}
         studies = {path: mark for plan in self.studies.values() for path, mark in plan.expected().items()}
         return studies | self.metrics.expected()
