@@ -135,6 +135,7 @@ def test_classes_have_rows_of_others_too(tmp_path):
         ({}, r"variants\.theirs: method: there is none"),
         ({"method": "imported"}, r"variants\.theirs: method: there is none"),
         ({"given": "./x", "method": "rgd"}, r"given: \./x, but the row has the method rgd"),
+        ({"given": "./{seed:03d}"}, r"has the slot \{seed\}; \{target\} and \{seed\} are filled as they are"),
         ({"given": "./{concept}"}, r"has the slot \{concept\}; \{target\} and \{seed\} are filled"),
         ({"given": "./x", "targets": ["stripe"]}, r"'stripe' is no target of the study; did you mean 'stripes'"),
         ({"given": "./x", "settings": {"partal": True}}, r"imported has no such setting; did you mean 'partial'"),
@@ -167,8 +168,9 @@ def test_rows_of_one_name_may_be_a_method_in_one_study_and_imported_in_another(t
 
 
 def test_classes_have_no_settings_for_it():
-    with pytest.raises(LetheError, match=r"variants\.theirs\.settings: they are for models of text"):
-        plan_of("digits", given="./x", settings={"partial": True})
+    for key, value in {"settings": {"partial": True}, "settings_for": {3: {"partial": True}}}.items():
+        with pytest.raises(LetheError, match=rf"variants\.theirs\.{key}: they are for models of text"):
+            plan_of("digits", given="./x", **{key: value})
 
 
 def test_what_is_no_model_of_the_study_is_named(theirs, tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import functools
 import math
 import statistics
 from pathlib import Path
@@ -14,6 +15,7 @@ import yaml
 
 import lethe.artefacts.metrics
 import lethe.measure.metrics
+import lethe.metrics.colourfulness
 from lethe.artefacts.typeset import decimals_of, number
 from lethe.config import load_config
 from lethe.errors import LetheError
@@ -106,6 +108,21 @@ def test_records_of_classes_are_of_the_images_that_are_measured(tmp_path):
         assert (record.n, record.control_n) == (30, len(control))
         assert record.control == pytest.approx(control.mean())
     assert record.judge == "lethe.metrics.colourfulness"
+    assert record.judge_sha256 == sha256_of(Path("workflow/lethe/metrics/colourfulness.py"))
+
+
+def test_a_formula_may_be_anything_that_can_be_called(tmp_path, monkeypatch):
+    """The judge's sha256 is that of the metric's file, wherever the formula stands."""
+    words, *_ = classes_of(tmp_path, noise(9))
+    mean = ImageMetric("mean", "Mean.", "nobody", "", functools.partial(np.mean, axis=(1, 2, 3)))
+    monkeypatch.setattr(lethe.metrics.colourfulness, "METRIC", mean)
+    metric_named.cache_clear()
+    try:
+        found = measured(tmp_path, words)
+    finally:
+        metric_named.cache_clear()
+    record = found["colourfulness", "forget_class"]
+    assert record.value == pytest.approx(127.5, abs=10)
     assert record.judge_sha256 == sha256_of(Path("workflow/lethe/metrics/colourfulness.py"))
 
 
