@@ -136,6 +136,7 @@ def test_classes_have_rows_of_others_too(tmp_path):
         ({"method": "imported"}, r"variants\.theirs: method: there is none"),
         ({"given": "./x", "method": "rgd"}, r"given: \./x, but the row has the method rgd"),
         ({"given": "./{seed:03d}"}, r"has the slot \{seed\}; \{target\} and \{seed\} are filled as they are"),
+        ({"given": "./a}b"}, r"variants\.theirs: given: \./a}b: Single '}' encountered"),
         ({"given": "./{concept}"}, r"has the slot \{concept\}; \{target\} and \{seed\} are filled"),
         ({"given": "./x", "targets": ["stripe"]}, r"'stripe' is no target of the study; did you mean 'stripes'"),
         ({"given": "./x", "settings": {"partal": True}}, r"imported has no such setting; did you mean 'partial'"),

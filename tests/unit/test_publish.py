@@ -152,6 +152,8 @@ def without_manifest(entries: dict[str, tuple[zipfile.ZipInfo, bytes]]) -> None:
         (renamed("digits\\outside.csv"), "is no file of records"),
         (renamed("digits/.hidden/a.csv"), "is no file of records"),
         (renamed("digits//a.csv"), "is no file of records"),
+        (renamed(f"digits/{'a' * 197}.csv"), "is no file of records"),
+        (renamed("digits/3/rgd/seed0/records.csv/a.csv"), "is inside 'digits/3/rgd/seed0/records.csv', which is"),
         (renamed("a.csv"), "is no file of records"),
         (renamed("digits/judge/similarity.pkl"), "is no file of records"),
         (renamed("digits/judge/similarity.csv.sh"), "is no file of records"),
