@@ -191,12 +191,15 @@ def test_targets_of_classes_are_averaged(tmp_path):
     for target in (0, 1):
         words, *_ = classes_of(tmp_path, noise(9, seed=1))
         measured(tmp_path, words.replace("--target 1", f"--target {target}"))
-        paths.append((tmp_path / "metrics.csv").rename(tmp_path / f"{target}.csv"))
+        text = (tmp_path / "metrics.csv").read_text().replace("a sampler", f"a sampler; imported model {target}")
+        paths.append(tmp_path / f"{target}.csv")
+        paths[-1].write_text(text)
     values = [next(r.value for r in read_records([path]) if r.prompts == "forget_class") for path in paths]
     shown, lines = table(tmp_path, paths, "s/rgd=RGD")
     assert float(lines[0]["mean"]) == pytest.approx(statistics.fmean(values))
     assert float(lines[0]["std"]) == pytest.approx(statistics.stdev(values))
     assert (lines[0]["target"], lines[0]["targets"]) == ("", "0 1")
+    assert lines[0]["sampler"] == "a sampler; imported model 0; imported model 1"
     assert "held-out real images: colourfulness, forgotten class" in shown
 
 

@@ -14,7 +14,9 @@ from lethe.metrics.metric import ImageMetric
 @functools.cache
 def metric_names() -> tuple[str, ...]:
     """Names of all image metrics, sorted."""
-    return tuple(sorted(info.name for info in pkgutil.iter_modules(__path__) if info.name != "metric"))
+    return tuple(
+        sorted(info.name for info in pkgutil.iter_modules(__path__) if info.name != "metric" and info.name[0] != "_")
+    )
 
 
 def file_of(name: str) -> Path:
