@@ -30,6 +30,15 @@ SUBSTITUTIONS: tuple[tuple[str, str], ...] = (
     (r"(--cores all) NAME\b", r"\1 table1"),
     (r"--card \w+", "--card h100"),
     (r"--output FILE\b", "--output again.html"),
+    (r"--output FOLDER\b", "--output exports/again"),
+    (r"--configfile NAME\b", "--configfile smoke"),
+    (r"--model results/\.\.\.", "--model results/smoke/shapes/stripes/rgd/seed0"),
+    (r"/path/to/another/run/", ""),
+    # Commands that are only named in a sentence, without what they cannot do without.
+    (r"^make plan$", "make plan PRESET=smoke"),
+    (r"^make compare$", "make compare A=results/smoke B=results/smoke"),
+    (r"^python -m lethe.compare A B$", "python -m lethe.compare results/smoke results/smoke"),
+    (r"^python -m lethe.usage$", "python -m lethe.usage results/smoke/benchmarks"),
     # One of a user's own profiles; the number of cores is in none of ours.
     (r"--workflow-profile FOLDER\b", "--workflow-profile profiles/default --cores all"),
     # The ellipsis of a path that is too long for its line.
@@ -65,6 +74,12 @@ RUN_BY: dict[str, tuple[str, ...]] = {
         "tests/unit/test_packaging.py::test_a_profile_says_itself_how_much_may_run",
         '"reproduce"',
         '"PROFILE=slurm"',
+    ),
+    "snakemake --cores all table2 figure4 tradeoff_text --configfile mine.yaml": (
+        "tests/workflow/test_evaluation_only.py::test_an_imported_model_is_measured_as_the_row_that_it_was",
+        '"theirs"',
+        '"table2"',
+        "over_it",
     ),
     # All of it takes a minute.
     "python -m lethe.memory --output docs/memory.md": (

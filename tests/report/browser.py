@@ -87,12 +87,17 @@ class Page:
             self.send("Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", **code, **text)
             self.send("Input.dispatchKeyEvent", type="keyUp", **code)
 
+    def drawn(self) -> None:
+        """Wait until what has changed or scrolled is on the screen, where the pointer meets it."""
+        self.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(null))))")
+
     def point_at(self, selector: str) -> None:
         box = self.run(
             f"(() => {{ const e = document.querySelector({json.dumps(selector)}); "
             "e.scrollIntoView({block: 'center', behavior: 'instant'}); "
             "const b = e.getBoundingClientRect(); return [b.left + b.width / 2, b.top + b.height / 2]; })()"
         )
+        self.drawn()
         self.send("Input.dispatchMouseEvent", type="mouseMoved", x=box[0], y=box[1])
 
     def size(self, width: int, height: int, is_phone: bool = False) -> None:

@@ -174,6 +174,7 @@ def test_slider_is_moved_by_keyboard_and_by_pointer(page, report):
     page.press("ArrowLeft", 30)
     assert page.run("document.getElementById('compare-range').value") == "30"
     page.run("document.querySelector('.slider').scrollIntoView({block: 'center', behavior: 'instant'})")
+    page.drawn()
     frame = box(page, ".slider")
     place = {"x": frame["left"] + 0.8 * (frame["right"] - frame["left"]), "y": frame["top"] + 20}
     for kind in ("mousePressed", "mouseReleased"):

@@ -16,10 +16,24 @@ from pathlib import Path
 _PACKAGE = Path(__file__).resolve().parent
 
 
-@functools.cache
 def modules_behind(*names: str) -> tuple[Path, ...]:
     """Files of the modules ``names`` and of every lethe module they import, directly or not; sorted, and relative to
     the working directory, so that a moved checkout plans nothing anew."""
+    return tuple(sorted(Path(os.path.relpath(path)) for path in _behind(*names)))
+
+
+@functools.cache
+def code_hash(*names: str) -> str:
+    """A hash of the contents of ``modules_behind(*names)``."""
+    total = hashlib.sha256()
+    for path in _behind(*names):
+        total.update(f"{path.relative_to(_PACKAGE)}\n".encode())
+        total.update(hashlib.sha256(path.read_bytes()).digest())
+    return total.hexdigest()
+
+
+@functools.cache
+def _behind(*names: str) -> tuple[Path, ...]:
     found: set[Path] = set()
     waiting = [_file_of(part) for name in names for part in (name, *_packages_of(name))]
     while waiting:
@@ -27,17 +41,7 @@ def modules_behind(*names: str) -> tuple[Path, ...]:
         if path is not None and path not in found:
             found.add(path)
             waiting.extend(_file_of(name) for name in _imported(path))
-    return tuple(sorted(Path(os.path.relpath(path)) for path in found))
-
-
-@functools.cache
-def code_hash(*names: str) -> str:
-    """A hash of the contents of ``modules_behind(*names)``."""
-    total = hashlib.sha256()
-    for path in modules_behind(*names):
-        total.update(f"{path.resolve().relative_to(_PACKAGE)}\n".encode())
-        total.update(hashlib.sha256(path.read_bytes()).digest())
-    return total.hexdigest()
+    return tuple(sorted(found))
 
 
 @functools.cache
