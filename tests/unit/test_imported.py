@@ -268,8 +268,9 @@ def test_a_pickle_of_edm_is_laid_over_a_base_of_its_kind(tmp_path):
 def test_other_preconditioning_is_refused(base_folder, tmp_path):
     model = EDM.load(base_folder)
     EDM(model.network, model.settings.model_copy(update={"sigma_data": 0.25})).save(tmp_path / "theirs", {})
-    with pytest.raises(LetheError, match=r"sigma_data 0\.25, the base's has"):
-        _imported_classes(tmp_path / "theirs", base_folder, tmp_path / "model")
+    for source in (tmp_path / "theirs", tmp_path / "theirs" / WEIGHTS):
+        with pytest.raises(LetheError, match=r"sigma_data 0\.25, the base's has"):
+            _imported_classes(source, base_folder, tmp_path / "model")
 
 
 # ------------------------------------------------------------------------------------------------------------- images
