@@ -69,11 +69,11 @@ export: known-preset .venv/.stamp ## pack an unlearned model (TARGET=results/...
 compare: .venv/.stamp ## two runs' records: make compare A=results/one B=results/two; fails where B is worse
 	@$(IN_VENV) python -m lethe.compare $(if $(A),'$(A)') $(if $(B),'$(B)') $(if $(OUTPUT),--output '$(OUTPUT)') $(ARGS)
 
-# Quick tests side by side; then those that run Snakemake, which takes both cores itself.
+# Quick tests first; both kinds side by side, since much of a Snakemake run is planning, which takes one core.
 test: .venv/.stamp ## set up, then run the tests
 ifeq ($(PYTEST),)
 	@$(IN_VENV) python -m pytest -n 2 --dist loadfile -m 'not workflow and not cluster'
-	@$(IN_VENV) python -m pytest -m workflow
+	@$(IN_VENV) python -m pytest -n 2 --dist loadfile -m workflow
 else
 	@$(IN_VENV) python -m pytest $(PYTEST)
 endif

@@ -34,6 +34,8 @@ SUBSTITUTIONS: tuple[tuple[str, str], ...] = (
     (r"--configfile NAME\b", "--configfile smoke"),
     (r"--model results/\.\.\.", "--model results/smoke/shapes/stripes/rgd/seed0"),
     (r"/path/to/another/run/", ""),
+    # The archive that comes with Lethe is the miniature's.
+    (r"\bfrom_published=true\b", "from_published=results/smoke/published.zip"),
     # Commands that are only named in a sentence, without what they cannot do without.
     (r"^make plan$", "make plan PRESET=smoke"),
     (r"^make compare$", "make compare A=results/smoke B=results/smoke"),
@@ -50,6 +52,10 @@ SUBSTITUTIONS: tuple[tuple[str, str], ...] = (
     (r"^snakemake --unlock$", "snakemake --unlock --cores all"),
 )
 
+_PUBLISHED = (
+    "tests/workflow/test_published.py::test_everything_is_drawn_from_the_committed_records_and_nothing_computed",
+    '"tables", "figures", "--config", "from_published=true"',
+)
 # The test that runs a command (or the script that continuous integration is), and words that its file must have.
 RUN_BY: dict[str, tuple[str, ...]] = {
     "make test": (".ci/run", "make test "),
@@ -81,6 +87,9 @@ RUN_BY: dict[str, tuple[str, ...]] = {
         '"table2"',
         "over_it",
     ),
+    # One of the figures, and all of them.
+    "snakemake --cores all figure4 --config from_published=true": _PUBLISHED,
+    "snakemake --cores all tables figures --config from_published=true": _PUBLISHED,
     # All of it takes a minute.
     "python -m lethe.memory --output docs/memory.md": (
         "tests/unit/test_memory.py::test_the_document_is_in_step",

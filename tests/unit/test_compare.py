@@ -162,6 +162,49 @@ def test_a_distance_is_compared_over_the_rows_targets_or_else_with_the_tolerance
     assert entry.why == "no test: changed by 30 %, the tolerance is 20 %"
 
 
+def test_a_change_that_is_the_same_everywhere_is_no_chance():
+    """Nothing varies, so that no t says anything: 1 to 0 for every target, or training seed, is a regression."""
+    for over in ("target", "seed"):
+        first, second = (
+            [record("UA", v, **{over: str(k) if over == "target" else k}) for k in range(6)] for v in (1, 0)
+        )
+        (entry,) = compared(first, second, rows=True).entries
+        assert (entry.verdict, entry.difference) == ("worse", None)
+        assert entry.why == "no test: changed by 100 %, the tolerance is 50 %"
+    assert entry.place.seed == "seeds 0, 1, 2, 3, 4, 5"
+    first, second = ([distance(value, target=str(target)) for target in range(6)] for value in (1.0, 2.0))
+    (entry,) = compared(first, second).entries
+    assert (entry.verdict, entry.place.target) == ("worse", "6 targets")
+
+
+def test_one_detection_where_there_was_none_may_be_chance():
+    """No detection has no interval over prompts, since all have the same."""
+    own = {"study": "shapes", "prompts": "retain_test"}
+    none = record("detections", 0.0, 48, low=None, high=None, interval="", **own)
+    words = {"interval": "BCa bootstrap 95 % over 16 prompts", **own}
+    for value, low, high, expected in ((1.0, 0.0, 3.0, "no difference"), (30.0, 24.0, 36.0, "worse")):
+        some = record("detections", value, 48, low=low, high=high, **words)
+        assert verdicts([none], [some], metrics=("all",)) == [expected]
+    assert verdicts([none], [dataclasses.replace(none, value=48.0)], metrics=("all",)) == ["worse"]
+
+
+def test_a_rows_means_are_over_targets_however_many_seeds_each_has():
+    seeds = {"0": 3, "1": 1, "2": 1, "3": 1, "4": 1}
+    first = [record(value=0.5 + 0.1 * int(t), target=t, seed=s) for t, n in seeds.items() for s in range(n)]
+    second = [record(value=0.5 + 0.1 * int(t), target=t) for t in seeds]
+    (entry,) = compared(first, second, rows=True).entries
+    assert entry.a == pytest.approx(entry.b)
+    assert entry.difference.value == pytest.approx(0)
+
+
+def test_every_training_seed_of_a_row_must_be_measured_alike():
+    first = [record(value=0.9 - 0.01 * seed, seed=seed) for seed in range(3)]
+    second = [*first[:2], record(n=600, seed=2), record(target="4")]
+    comparison = compared([*first, record(target="4")], second, rows=True)
+    assert [entry.verdict for entry in comparison.entries] == ["not comparable", "identical"]
+    assert "300; 600" in comparison.entries[0].why
+
+
 def test_rows_are_compared_over_their_training_seeds():
     """Two models differ more than chance, two methods with that spread over seeds do not."""
     first = [record(value=value, seed=seed) for seed, value in enumerate((0.70, 0.90, 0.80))]
@@ -233,7 +276,19 @@ def test_bad_input_is_one_clear_error(tmp_path):
     broken = tmp_path / "broken/records.csv"
     broken.parent.mkdir()
     broken.write_text("a,b\n1,2\n")
+    infinite = written(tmp_path / "infinite", distance(float("nan")))
+    table = (twice / "again/records.csv").read_text()
+    cut, coded, torn = (tmp_path / name for name in ("cut.csv", "coded.csv", "torn.zip"))
+    cut.write_text(table[: table.index("0.5")])
+    coded.write_bytes(b"\xff\xfe" + table.encode("utf-16-le"))
+    with zipfile.ZipFile(torn, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("records.csv", table)
+    torn.write_bytes(torn.read_bytes().replace(torn.read_bytes()[45:60], bytes(15)))
     for path, said in (
+        (infinite, "FD for digits 3 rgd, seed 0 is nan"),
+        (cut, "line 2: the column 'value' has '', no number"),
+        (coded, "not a text in UTF-8"),
+        (torn, "not a readable zip"),
         (tmp_path / "none", "no such folder or file"),
         (tmp_path / "empty", "no records.csv"),
         (twice, "two records of RA for digits 3 rgd, seed 0"),
@@ -241,6 +296,23 @@ def test_bad_input_is_one_clear_error(tmp_path):
     ):
         with pytest.raises(LetheError, match=said), opened(path):
             pass
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--tolerance", "nan"], "--tolerance nan: not 0 or more"),
+        (["--level", "nan"], "--level nan: not between"),
+        (["--output", "."], "--output .: no name"),
+        (["--output", "FILE/changes"], "cannot be written"),
+    ],
+)
+def test_options_that_say_nothing_are_errors_and_no_regressions(tmp_path, words, said):
+    folder = written(tmp_path / "one", record())
+    (tmp_path / "file").touch()
+    words = [word.replace("FILE", str(tmp_path / "file")) for word in words]
+    with pytest.raises(LetheError, match=said):
+        command.main(command.parser().parse_args([str(folder), str(folder), *words]))
 
 
 def judged(folder: Path, similarity: np.ndarray, wrong: int) -> Record:
@@ -274,6 +346,19 @@ def test_the_same_images_are_compared_one_by_one_where_the_judges_outputs_are_th
         # Apart, the intervals over prompts hide it.
         apart = compare(dataclasses.replace(a, raw=False), b, Options())
         assert {entry.place.metric: entry.verdict for entry in apart.entries}["AS"] == "no difference"
+
+
+def test_the_images_are_found_however_the_folder_is_called(tmp_path, monkeypatch):
+    similarity = np.random.default_rng(0).uniform(0.4, 0.9, 24)
+    for name, wrong in (("one", 4), ("two", 14)):
+        judged(tmp_path / name, similarity, wrong)
+    (tmp_path / "link").symlink_to(tmp_path / "one/shapes/stripes/rgd/seed0")
+    monkeypatch.chdir(tmp_path / "two/shapes/stripes/rgd/seed0")
+    with opened(tmp_path / "link") as a, opened(Path()) as b:
+        assert {entry.why.partition(":")[0] for entry in compare(a, b, Options()).entries} == {
+            "the same number and interval",
+            "the same images",
+        }
 
 
 def test_outputs_that_do_not_give_the_record_are_not_used(tmp_path):

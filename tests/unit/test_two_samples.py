@@ -41,7 +41,7 @@ def paired(both: int, lost: int, gained: int, neither: int) -> tuple[np.ndarray,
 
 
 def test_the_paired_test_is_mcnemars_exact_one():
-    for lost, gained in ((0, 0), (1, 0), (9, 2), (2, 9), (5, 5)):
+    for lost, gained in ((0, 0), (1, 0), (9, 2), (2, 9), (5, 5), (0, 40), (9000, 9400)):
         found = of_paired_shares(*paired(20, lost, gained, 7))
         differing = lost + gained
         expected = stats.binomtest(lost, differing).pvalue if differing else 1.0

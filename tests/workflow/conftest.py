@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
 import shutil
 from pathlib import Path
@@ -38,10 +40,19 @@ def fresh(tmp_path: Path) -> Checkout:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """A checkout in which the smoke preset has been run once, whole. Never changed: tests take ``made``."""
-    checkout = copy_of_repository(tmp_path_factory.mktemp("finished") / "lethe")
-    checkout.run()
-    return checkout
+    """A checkout in which the smoke preset has been run once, whole. Never changed: tests take ``made``. Where tests run
+    side by side, the first process that needs it makes it, and the others wait."""
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished"
+    shared.mkdir(exist_ok=True)
+    done = shared / "done"
+    with (shared / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            shutil.rmtree(shared / "lethe", ignore_errors=True)
+            copy_of_repository(shared / "lethe").run()
+            done.touch()
+    return Checkout(shared / "lethe")
 
 
 @pytest.fixture

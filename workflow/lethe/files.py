@@ -78,7 +78,7 @@ def read_json(path: str | Path) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise LetheError(f"{path}: no such file", "make it first, or correct the path") from None
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # of JSON, or of UTF-8
         raise LetheError(f"{path}: not JSON ({error})", "delete it and run the stage that makes it") from None
 
 

@@ -49,6 +49,7 @@ class Record:
 COLUMNS = tuple(field.name for field in dataclasses.fields(Record))
 _INTEGERS = {"seed", "n", "control_n"}
 _NUMBERS = {"value", "low", "high", "control"}
+_MAY_BE_EMPTY = {"low", "high", "control", "control_n"}
 
 
 def write_records(path: str | Path, records: Iterable[Record]) -> None:
@@ -63,19 +64,25 @@ def read_records(paths: Iterable[str | Path]) -> list[Record]:
             raise LetheError(f"{path}: no such record file", "run the measure stage first")
         with Path(path).open(newline="", encoding="utf-8") as stream:
             rows = csv.DictReader(stream)
-            if tuple(rows.fieldnames or ()) != COLUMNS:
-                raise LetheError(f"{path}: its columns are not those of a record", "run the measure stage again")
-            for row in rows:
-                try:
-                    records.append(Record(**{name: _parse(name, row[name]) for name in COLUMNS}))
-                except (TypeError, ValueError) as error:
-                    raise LetheError(f"{path}, line {rows.line_num}: {error}", "run the measure stage again") from None
+            try:
+                if tuple(rows.fieldnames or ()) != COLUMNS:
+                    raise LetheError(f"{path}: its columns are not those of a record", "run the measure stage again")
+                records += [Record(**{name: _parse(name, row[name]) for name in COLUMNS}) for row in rows]
+            except UnicodeDecodeError:
+                raise LetheError(f"{path}: not a text in UTF-8", "name a table of records") from None
+            except (csv.Error, ValueError) as error:
+                raise LetheError(f"{path}, line {rows.line_num}: {error}", "run the measure stage again") from None
     return records
 
 
-def _parse(name: str, text: str) -> object:
-    if name in _INTEGERS:
-        return int(text) if text else None
-    if name in _NUMBERS:
-        return float(text) if text else None
-    return text
+def _parse(name: str, text: str | None) -> object:
+    if text is None:
+        raise ValueError(f"the column '{name}' is missing: the line is cut")
+    if not text and name in _MAY_BE_EMPTY:
+        return None
+    if name not in _INTEGERS | _NUMBERS:
+        return text
+    try:
+        return int(text) if name in _INTEGERS else float(text)
+    except ValueError:
+        raise ValueError(f"the column '{name}' has '{text}', no number") from None

@@ -19,8 +19,10 @@ from lethe.errors import LetheError
 def main(arguments: argparse.Namespace) -> None:
     if not 0 < arguments.level < 1:
         raise LetheError(f"--level {arguments.level}: not between 0 and 1", "give for example 0.05")
-    if arguments.tolerance < 0:
-        raise LetheError(f"--tolerance {arguments.tolerance}: below 0", "give for example 0.5, which is 50 %")
+    if not arguments.tolerance >= 0:  # nor no number
+        raise LetheError(f"--tolerance {arguments.tolerance}: not 0 or more", "give for example 0.5, which is 50 %")
+    if arguments.output is not None and not arguments.output.name:
+        raise LetheError(f"--output {arguments.output}: no name of a file", "give for example changes")
     metrics = tuple(arguments.metrics) if arguments.metrics else None
     options = Options(arguments.level, arguments.tolerance, metrics, arguments.rows, arguments.any_judge)
     with ExitStack() as stack:
@@ -30,7 +32,10 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.cost:
         print("\n".join(costs(a, b)))
     if arguments.output is not None:
-        paths = write_tables(arguments.output, a, b, comparison, options)
+        try:
+            paths = write_tables(arguments.output, a, b, comparison, options)
+        except OSError as error:
+            raise LetheError(f"--output {arguments.output}: cannot be written ({error})", "name another") from None
         print(f"\nwrote {', '.join(map(str, paths))}")
     sys.exit(int(any(entry.verdict == "worse" for entry in comparison.entries)))
 

@@ -37,8 +37,8 @@ def of_records(
         return paired
     if all(record.interval.startswith("Wilson") for record in (a, b)):
         return of_shares(_successes(a), a.n, _successes(b), b.n, confidence)
-    means = [_mean(record) for record in (a, b)]
-    return None if None in means else of_means(*means, confidence)
+    means = [_mean(record) or _constant(record, other) for record, other in ((a, b), (b, a))]
+    return None if None in means else _with_a_scale(of_means(*means, confidence))
 
 
 def of_rows(
@@ -46,14 +46,14 @@ def of_rows(
 ) -> Difference | None:
     """The mean difference of a row's values by (target, seed), over the replicates that both runs have: targets, each
     the mean over its seeds, in pairs; of one target its training seeds, which are independent of each other. None for
-    a single seed on either side."""
+    a single seed on either side, and for one change that is the same everywhere."""
     targets = sorted({target for target, _ in a} & {target for target, _ in b})
     if len(targets) == 1:
         first, second = ([record.value for (name, _), record in run.items() if name == targets[0]] for run in (a, b))
         return _of_seeds(first, second, confidence)
     first, second = (np.array([_over_seeds(run, target) for target in targets]) for run in (a, b))
     over = of_paired_values(first, second, np.arange(len(targets)), confidence)
-    return over._replace(how=f"in pairs over {len(targets)} targets: Student's t")
+    return _with_a_scale(over._replace(how=f"in pairs over {len(targets)} targets: Student's t"))
 
 
 def _over_seeds(run: Mapping[tuple[str, int], Record], target: str) -> float:
@@ -69,7 +69,7 @@ def _of_seeds(first: list[float], second: list[float], confidence: float) -> Dif
         for values in (first, second)
     ]
     how = f"over {len(first)} and {len(second)} training seeds: Welch"
-    return of_means(*means, confidence)._replace(how=how)
+    return _with_a_scale(of_means(*means, confidence)._replace(how=how))
 
 
 def _paired(a: Record, b: Record, paths: tuple[Path, Path], confidence: float) -> Difference | None:
@@ -79,11 +79,26 @@ def _paired(a: Record, b: Record, paths: tuple[Path, Path], confidence: float) -
     if first.values.dtype == bool:
         return of_paired_shares(first.values, second.values, confidence)
     clusters = first.clusters
-    return of_paired_values(first.values, second.values, clusters, confidence) if clusters.max() > 0 else None
+    if clusters.max() == 0:
+        return None
+    return _with_a_scale(of_paired_values(first.values, second.values, clusters, confidence))
+
+
+def _with_a_scale(found: Difference) -> Difference | None:
+    """None for a change without any spread, as of UA from 1 to 0 for every target: Student's t has nothing to measure
+    it by, and would call it chance."""
+    return None if found.value and found.low == found.high else found
 
 
 def _successes(record: Record) -> int:
     return round(record.value * record.n)
+
+
+def _constant(record: Record, other: Record) -> Mean | None:
+    """Of a record without an interval where the other run has one over prompts: its prompts all have one value, as of
+    detections when there is none."""
+    is_one = not record.interval and _PROMPTS.search(other.interval)
+    return Mean(record.value, 0.0) if is_one else None
 
 
 def _mean(record: Record) -> Mean | None:

@@ -74,12 +74,12 @@ def lonely(key: Key, a: Record | None, b: Record | None) -> Entry:
     return Entry(place_of(key), b.method if b else "", None, b and b.value, "only in B", "the other run lacks it")
 
 
-def by_tolerance(key: Key, a: Record, b: Record, tolerance: float) -> Entry:
+def by_tolerance(place: Place, a: Record, b: Record, tolerance: float) -> Entry:
     """What carries nothing to test it with: it may change by the share ``tolerance`` of itself, or of what a perfect
     model would show, if that is more."""
     change = abs(b.value - a.value) / max(abs(a.value), abs(a.control or 0.0), 1e-12)
     words = f"no test: changed by {100 * change:.3g} %, the tolerance is {100 * tolerance:g} %"
-    entry = entry_of(place_of(key), a, b, "no difference", words)
+    entry = entry_of(place, a, b, "no difference", words)
     verdict = entry.judged(change > tolerance)
     return entry if verdict == entry.verdict else Entry(**{**vars(entry), "verdict": verdict})
 

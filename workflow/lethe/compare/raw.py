@@ -81,7 +81,7 @@ def _of_class(record: Record, arrays: dict[str, np.ndarray]) -> ByImage | None:
 
 
 def _of_text(record: Record, path: Path, arrays: dict[str, np.ndarray], made: dict[str, Any]) -> ByImage | None:
-    prompts = _prompts(path.parents[2] / "prompts.csv")
+    prompts = _prompts(path.resolve().parents[2] / "prompts.csv")
     images = np.flatnonzero([prompts[row].set == record.prompts for row in arrays["rows"]])
     own = [prompts[row] for row in arrays["rows"][images]]
     find = _TEXT.get(record.metric.partition(":")[0])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import math
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -44,6 +46,11 @@ class Run:
     digest: str = ""
 
 
+def _named(key: Key) -> str:
+    prompts = f" on {key.prompts}" if key.prompts else ""
+    return f"{key.metric}{prompts} for {key.study} {key.target} {key.variant}, seed {key.seed}"
+
+
 def key_of(record: Record) -> Key:
     return Key(*(getattr(record, name) for name in Key._fields))
 
@@ -58,23 +65,23 @@ def opened(path: Path) -> Iterator[Run]:
             _unpack(path, Path(folder))
             yield _of_folder(path, Path(folder), raw=False)
     elif path.is_file():
-        yield _run(path, [path], Path(), raw=False)
+        yield _run(path, [path], None, raw=False)
     else:
         raise LetheError(f"{path}: no such folder or file", "name a folder of results, a zip of one, or a records.csv")
 
 
 def _unpack(path: Path, folder: Path) -> None:
     """The record files and costs alone, each in a folder of its own number: a name in a zip may point anywhere."""
-    with zipfile.ZipFile(path) as archive:
-        members = [name for name in archive.namelist() if name.rpartition("/")[2] in (*_NAMES, _COST)]
-        places = {name: number for number, name in enumerate(dict.fromkeys(n.rpartition("/")[0] for n in members))}
-        try:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [name for name in archive.namelist() if name.rpartition("/")[2] in (*_NAMES, _COST)]
+            places = {name: number for number, name in enumerate(dict.fromkeys(n.rpartition("/")[0] for n in members))}
             for name in members:
                 place = folder / str(places[name.rpartition("/")[0]])
                 place.mkdir(exist_ok=True)
                 (place / name.rpartition("/")[2]).write_bytes(archive.read(name))
-        except (zipfile.BadZipFile, RuntimeError) as error:
-            raise LetheError(f"{path}: not a readable zip ({error})", "make or copy it again") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+        raise LetheError(f"{path}: not a readable zip ({error})", "make or copy it again") from None
 
 
 def _of_folder(path: Path, folder: Path, raw: bool) -> Run:
@@ -88,11 +95,11 @@ def _has_records(path: Path) -> bool:
     """Whether the file is one of records. A table has the name of one kind too; records.csv must be one."""
     if path.name == _NAMES[0]:
         return True
-    with path.open(newline="", encoding="utf-8") as stream:
+    with path.open(newline="", encoding="utf-8", errors="replace") as stream:
         return tuple(next(csv.reader(stream), ())) == COLUMNS
 
 
-def _run(path: Path, files: list[Path], folder: Path, raw: bool) -> Run:
+def _run(path: Path, files: list[Path], folder: Path | None, raw: bool) -> Run:
     records: dict[Key, Record] = {}
     places: dict[Key, Path] = {}
     costs = {}
@@ -102,18 +109,18 @@ def _run(path: Path, files: list[Path], folder: Path, raw: bool) -> Run:
         try:
             own = read_records([file])
         except LetheError as error:
-            shown = error.problem.replace(str(folder), str(path)) if folder != Path() else error.problem
+            shown = error.problem.replace(str(folder), str(path)) if folder else error.problem
             raise LetheError(shown, "measure that cell again, or leave its file out") from None
         for record in own:
             key = key_of(record)
-            if records.get(key, record) != record:
+            if not math.isfinite(record.value):
                 raise LetheError(
-                    f"{path}: two records of {key.metric}{f' on {key.prompts}' * bool(key.prompts)} for {key.study} "
-                    f"{key.target} {key.variant}, seed {key.seed}",
-                    "name the folder of one preset's results",
+                    f"{path}: {_named(key)} is {record.value}", "find out why, or leave that cell's file out"
                 )
+            if records.get(key, record) != record:
+                raise LetheError(f"{path}: two records of {_named(key)}", "name the folder of one preset's results")
             records[key], places[key] = record, file
-        if own and (file.parent / _COST).is_file() and file.name == _NAMES[0] and folder != Path():
+        if own and (file.parent / _COST).is_file() and file.name == _NAMES[0] and folder:
             costs[key_of(own[0])[:4]] = read_json(file.parent / _COST)
     if not records:
         raise LetheError(f"{path}: no record in it", "run the measure stage first")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import NamedTuple
 
 from lethe.compare.differences import FEWEST_TARGETS, of_records, of_rows
@@ -103,7 +104,7 @@ def _by_model(a: Run, b: Run, keys: Iterable[Key], options: Options) -> Iterator
         else:
             for target, seed in first:
                 key = Key(row[0], target, row[1], seed, *row[2:])
-                yield by_tolerance(key, first[target, seed], second[target, seed], options.tolerance)
+                yield by_tolerance(place_of(key), first[target, seed], second[target, seed], options.tolerance)
 
 
 def _by_row(a: Run, b: Run, keys: Iterable[Key], options: Options) -> Iterator[Entry]:
@@ -118,11 +119,12 @@ def _by_row(a: Run, b: Run, keys: Iterable[Key], options: Options) -> Iterator[E
         by_target = [_by_target(side) for side in sides]
         shared = [target for target in by_target[0] if target in by_target[1]]
         for target in dict.fromkeys([*by_target[0], *by_target[1]]):
-            first, second = (next(iter(side.get(target, {}).values()), None) for side in by_target)
+            own = [list(side.get(target, {}).values()) for side in by_target]
+            first, second = (next(iter(records), None) for records in own)
             key = Key(row[0], target, row[1], (first or second).seed, *row[2:])
             if first is None or second is None:
                 yield lonely(key, first, second)
-            elif why := incomparable(first, second, are_one_judge):
+            elif why := next(filter(None, (incomparable(*pair, are_one_judge) for pair in product(*own))), ""):
                 shared.remove(target)
                 yield entry_of(place_of(key), first, second, "not comparable", why)
         groups = [shared] if len(shared) >= FEWEST_TARGETS else [[target] for target in shared]
@@ -167,10 +169,11 @@ def _of_row(row: tuple[str, ...], first: Cells, second: Cells, options: Options)
         difference = of_records(one, other, None, 1 - options.level)
     if difference is None:
         one, other = (replace(record, value=_mean(side)) for record, side in ((one, first), (other, second)))
-        key = Key(study, targets[0], variant, other.seed, metric, prompts)
-        return by_tolerance(key, one, other, options.tolerance)
+        return by_tolerance(place, one, other, options.tolerance)
     return replace(entry_of(place, one, other, "no difference", difference.how), difference=difference, **values)
 
 
-def _mean(cells: Mapping[tuple[str, int], Record]) -> float:
-    return math.fsum(record.value for record in cells.values()) / len(cells)
+def _mean(cells: Cells) -> float:
+    """Over targets, each the mean over its seeds, as the tests take them."""
+    of_targets = [[record.value for record in own.values()] for own in _by_target(cells).values()]
+    return math.fsum(math.fsum(values) / len(values) for values in of_targets) / len(of_targets)

@@ -53,6 +53,8 @@ def of_shares(first: int, n_first: int, second: int, n_second: int, confidence: 
 def of_paired_shares(first: np.ndarray, second: np.ndarray, confidence: float = 0.95) -> Difference:
     """Successes (N,) of the same trials: Newcombe's interval for paired shares (1998b, method 10) and McNemar's exact
     test, which looks at the trials alone whose outcome differs."""
+    from scipy.special import bdtr
+
     first, second = np.asarray(first, bool), np.asarray(second, bool)
     n = _same_size(first, second)
     both, neither = int((first & second).sum()), int((~first & ~second).sum())
@@ -62,7 +64,7 @@ def of_paired_shares(first: np.ndarray, second: np.ndarray, confidence: float = 
     below, above = (b.value - b.low, a.high - a.value), (b.high - b.value, a.value - a.low)
     low, high = (math.sqrt(max(0.0, x * x - 2 * phi * x * y + y * y)) for x, y in (below, above))
     differing = lost + gained
-    tail = sum(math.comb(differing, k) for k in range(min(lost, gained) + 1)) / 2**differing
+    tail = float(bdtr(min(lost, gained), differing, 0.5))
     smallest = min(1.0, 2 / 2**differing)
     return Difference(
         value,
