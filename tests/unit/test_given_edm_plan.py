@@ -56,7 +56,7 @@ def test_a_given_base_is_converted_and_checked_against_the_data(checkpoint):
     assert [file for place in digits.given_base for file in place.inputs] == [checkpoint]
     assert not any(path.name == "classes.py" and path.parent.name == "base" for path in job.code)
     assert (plan.studies_of_family("edm", "given"), plan.studies_of_family("edm", "trained")) == ("digits", "(?!)")
-    assert plan.variants_made_by("base") == "(?!)"
+    assert plan.studies_making("base") == "(?!)"
     assert digits.base().fingerprint != trained.base().fingerprint
     assert digits.data.fingerprint == trained.data.fingerprint
 

@@ -194,9 +194,27 @@ def test_a_network_that_reckons_otherwise_is_refused(theirs, base, tmp_path):
             imported(source, base, tmp_path / "model")
 
 
-def test_a_folder_is_not_partial(theirs, base, tmp_path):
-    with pytest.raises(LetheError, match="partial is for a single file"):
-        imported(theirs, base, tmp_path / "model", "--partial true")
+@pytest.mark.parametrize(
+    ("form", "words", "message"),
+    [
+        ("pipeline", "--partial true", "partial is for a single file"),
+        ("U-Net's folder", "--partial true", "partial is for a single file"),
+        ("CompVis", "--partial true", "partial is for a single file"),
+        ("pipeline", "--weights ema", "weights: ema is for a CompVis checkpoint"),
+        ("safetensors", "--weights ema", "weights: ema is for a CompVis checkpoint"),
+    ],
+)
+def test_a_setting_that_would_be_passed_over_is_refused(theirs, base, tmp_path, form, words, message):
+    with pytest.raises(LetheError, match=message):
+        imported(FORMS[form](theirs), base, tmp_path / "model", words)
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_file_with_a_text_encoder_beside_the_network_is_refused(theirs, base, tmp_path):
+    """It would be measured with the base's, as if nothing of it were unlearned there."""
+    source = _saved(theirs, "delta.bin", {"unet": load_file(theirs / UNET), "text_encoder": load_file(theirs / TEXT)})
+    with pytest.raises(LetheError, match=r"it holds those of text_encoder.*\n.*folder of the whole pipeline"):
+        imported(source, base, tmp_path / "model")
 
 
 def test_a_stable_diffusion_3_is_asked_for_tokens_as_the_base_is(tmp_path):
@@ -250,8 +268,9 @@ def test_a_pickle_of_edm_is_laid_over_a_base_of_its_kind(tmp_path):
 def test_other_preconditioning_is_refused(base_folder, tmp_path):
     model = EDM.load(base_folder)
     EDM(model.network, model.settings.model_copy(update={"sigma_data": 0.25})).save(tmp_path / "theirs", {})
-    with pytest.raises(LetheError, match=r"sigma_data 0\.25, the base's has"):
-        _imported_classes(tmp_path / "theirs", base_folder, tmp_path / "model")
+    for source in (tmp_path / "theirs", tmp_path / "theirs" / WEIGHTS):
+        with pytest.raises(LetheError, match=r"sigma_data 0\.25, the base's has"):
+            _imported_classes(source, base_folder, tmp_path / "model")
 
 
 # ------------------------------------------------------------------------------------------------------------- images

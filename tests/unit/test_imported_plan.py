@@ -54,8 +54,8 @@ def test_a_model_for_each_target(theirs):
     files = ("diffusion_pytorch_model.safetensors", "model_index.json")
     assert shapes.import_files(cells[0]) == tuple(f"{folder}/{name}" for name in files)
     assert shapes.import_assets(cells[0]) == ()
-    assert plan.variants_made_by("import") == "theirs"
-    assert "theirs" not in plan.variants_made_by("unlearn")
+    assert shapes.variants_made_by("import") == ["theirs"]
+    assert "theirs" not in shapes.variants_made_by("unlearn")
 
 
 def test_it_is_measured_as_every_row_and_costs_nothing(theirs):
@@ -135,6 +135,8 @@ def test_classes_have_rows_of_others_too(tmp_path):
         ({}, r"variants\.theirs: method: there is none"),
         ({"method": "imported"}, r"variants\.theirs: method: there is none"),
         ({"given": "./x", "method": "rgd"}, r"given: \./x, but the row has the method rgd"),
+        ({"given": "./{seed:03d}"}, r"has the slot \{seed\}; \{target\} and \{seed\} are filled as they are"),
+        ({"given": "./a}b"}, r"variants\.theirs: given: \./a}b: Single '}' encountered"),
         ({"given": "./{concept}"}, r"has the slot \{concept\}; \{target\} and \{seed\} are filled"),
         ({"given": "./x", "targets": ["stripe"]}, r"'stripe' is no target of the study; did you mean 'stripes'"),
         ({"given": "./x", "settings": {"partal": True}}, r"imported has no such setting; did you mean 'partial'"),
@@ -146,9 +148,30 @@ def test_a_wrong_row_is_named(row, message):
         plan_of(**row)
 
 
+def test_rows_of_one_name_may_be_a_method_in_one_study_and_imported_in_another(theirs):
+    values = copy.deepcopy(MINIATURE)
+    values["studies"]["shapes"]["variants"]["theirs"] = {"given": f"{theirs}/{{target}}"}
+    values["studies"]["shapes3"]["variants"]["theirs"] = values["studies"]["digits"]["variants"]["theirs"] = {
+        "method": "salun"
+    }
+    plan = Plan(load_config(values))
+    makers = {
+        (stage, family): plan.studies_making(stage, family=family)
+        for stage in ("unlearn", "import")
+        for family in ("edm", "stable_diffusion", "stable_diffusion_3")
+    }
+    for path, maker in {
+        "digits/3/theirs/seed0/model": ("unlearn", "edm"),
+        "shapes/stripes/theirs/seed0/model": ("import", "stable_diffusion"),
+        "shapes3/stripes/theirs/seed0/model": ("unlearn", "stable_diffusion_3"),
+    }.items():
+        assert [name for name, studies in makers.items() if re.match(studies, path)] == [maker]
+
+
 def test_classes_have_no_settings_for_it():
-    with pytest.raises(LetheError, match=r"variants\.theirs\.settings: they are for models of text"):
-        plan_of("digits", given="./x", settings={"partial": True})
+    for key, value in {"settings": {"partial": True}, "settings_for": {3: {"partial": True}}}.items():
+        with pytest.raises(LetheError, match=rf"variants\.theirs\.{key}: they are for models of text"):
+            plan_of("digits", given="./x", **{key: value})
 
 
 def test_what_is_no_model_of_the_study_is_named(theirs, tmp_path, monkeypatch):
@@ -181,7 +204,7 @@ def test_the_documented_preset_unlearns_nothing(theirs, tmp_path):
     text = documented(0).replace("./their_folder", str(theirs / "stripes"))
     (tmp_path / "mine.yaml").write_text(text)
     plan = Plan(read_preset([str(tmp_path / "mine.yaml")]))
-    assert plan.variants_made_by("unlearn") == "(?!)"
+    assert plan.studies_making("unlearn") == "(?!)"
     names = {Path(path).stem for path in plan.artefacts()}
     assert {"table2", "tradeoff_text", "figure3", "figure4", "threshold", "README"} <= names
     assert "cost" not in names
@@ -210,4 +233,4 @@ def test_classes_too_can_be_evaluated_alone(tmp_path):
     plan = Plan(load_config(values))
     assert {Path(path).stem for path in plan.tables()} == {"table1"}
     assert {Path(path).stem for path in plan.figures()} == {"tradeoff", "figure7", "samples"}
-    assert plan.variants_made_by("unlearn") == "(?!)"
+    assert plan.studies_making("unlearn") == "(?!)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import functools
 import math
 import statistics
 from pathlib import Path
@@ -14,6 +15,7 @@ import yaml
 
 import lethe.artefacts.metrics
 import lethe.measure.metrics
+import lethe.metrics.colourfulness
 from lethe.artefacts.typeset import decimals_of, number
 from lethe.config import load_config
 from lethe.errors import LetheError
@@ -109,6 +111,21 @@ def test_records_of_classes_are_of_the_images_that_are_measured(tmp_path):
     assert record.judge_sha256 == sha256_of(Path("workflow/lethe/metrics/colourfulness.py"))
 
 
+def test_a_formula_may_be_anything_that_can_be_called(tmp_path, monkeypatch):
+    """The judge's sha256 is that of the metric's file, wherever the formula stands."""
+    words, *_ = classes_of(tmp_path, noise(9))
+    mean = ImageMetric("mean", "Mean.", "nobody", "", functools.partial(np.mean, axis=(1, 2, 3)))
+    monkeypatch.setattr(lethe.metrics.colourfulness, "METRIC", mean)
+    metric_named.cache_clear()
+    try:
+        found = measured(tmp_path, words)
+    finally:
+        metric_named.cache_clear()
+    record = found["colourfulness", "forget_class"]
+    assert record.value == pytest.approx(127.5, abs=10)
+    assert record.judge_sha256 == sha256_of(Path("workflow/lethe/metrics/colourfulness.py"))
+
+
 def test_too_few_images_are_refused(tmp_path):
     words, *_ = classes_of(tmp_path, noise(9))
     with pytest.raises(LetheError, match="colourfulness: 30 images of the set forget_class"):
@@ -174,12 +191,15 @@ def test_targets_of_classes_are_averaged(tmp_path):
     for target in (0, 1):
         words, *_ = classes_of(tmp_path, noise(9, seed=1))
         measured(tmp_path, words.replace("--target 1", f"--target {target}"))
-        paths.append((tmp_path / "metrics.csv").rename(tmp_path / f"{target}.csv"))
+        text = (tmp_path / "metrics.csv").read_text().replace("a sampler", f"a sampler; imported model {target}")
+        paths.append(tmp_path / f"{target}.csv")
+        paths[-1].write_text(text)
     values = [next(r.value for r in read_records([path]) if r.prompts == "forget_class") for path in paths]
     shown, lines = table(tmp_path, paths, "s/rgd=RGD")
     assert float(lines[0]["mean"]) == pytest.approx(statistics.fmean(values))
     assert float(lines[0]["std"]) == pytest.approx(statistics.stdev(values))
     assert (lines[0]["target"], lines[0]["targets"]) == ("", "0 1")
+    assert lines[0]["sampler"] == "a sampler; imported model 0; imported model 1"
     assert "held-out real images: colourfulness, forgotten class" in shown
 
 

@@ -169,13 +169,20 @@ def test_wildcards_of_the_rules_match_what_there_is():
     assert (plan.studies_of("class"), plan.studies_of("text")) == ("digits", "shapes|shapes3")
     assert plan.studies_of_family("stable_diffusion_3") == "shapes3"
     assert plan.studies_of_family("edm") == "digits"
-    for pattern, yes, no in (
-        (plan.targets, ["3", "12", "stripes", "van_gogh", "any"], ["base", "stripe", ""]),
-        (plan.variants_made_by("base"), ["retrained"], ["base", "rgd", "destroyed"]),
-        (plan.variants_made_by("unlearn"), ["rgd", "rgd_400", "destroyed"], ["base", "retrained", "rgd_4"]),
+    assert all(re.fullmatch(plan.targets, word) for word in ("3", "12", "stripes", "van_gogh", "any"))
+    assert not any(re.fullmatch(plan.targets, word) for word in ("base", "stripe", ""))
+    for pattern, study, yes, no in (
+        (plan.studies_making("base", kind="class"), "digits", ["retrained"], ["base", "rgd", "destroyed"]),
+        (
+            plan.studies_making("unlearn", family="stable_diffusion"),
+            "shapes",
+            ["rgd_400", "destroyed"],
+            ["base", "rg_"],
+        ),
     ):
-        assert all(re.fullmatch(pattern, word) for word in yes)
-        assert not any(re.fullmatch(pattern, word) for word in no)
+        assert all(re.match(rf"({pattern})/stripes/{row}/", f"{study}/stripes/{row}/") for row in yes)
+        assert not any(re.match(pattern, f"{study}/stripes/{row}/seed0") for row in no)
+        assert not any(re.match(pattern, f"{other}/stripes/{yes[0]}/seed0") for other in ("shapes3", f"my{study}"))
     # A preset without a kind of study matches nothing, rather than everything.
     values = copy.deepcopy(MINIATURE)
     del values["studies"]["shapes"], values["studies"]["shapes3"], values["artefacts"]["text"]

@@ -152,6 +152,8 @@ def without_manifest(entries: dict[str, tuple[zipfile.ZipInfo, bytes]]) -> None:
         (renamed("digits\\outside.csv"), "is no file of records"),
         (renamed("digits/.hidden/a.csv"), "is no file of records"),
         (renamed("digits//a.csv"), "is no file of records"),
+        (renamed(f"digits/{'a' * 197}.csv"), "is no file of records"),
+        (renamed("digits/3/rgd/seed0/records.csv/a.csv"), "is inside 'digits/3/rgd/seed0/records.csv', which is"),
         (renamed("a.csv"), "is no file of records"),
         (renamed("digits/judge/similarity.pkl"), "is no file of records"),
         (renamed("digits/judge/similarity.csv.sh"), "is no file of records"),
@@ -371,6 +373,19 @@ def test_fingerprints_are_those_of_the_run_that_was_published(config):
     """Options of judges name paths below the preset's folder, and stand in fingerprints."""
     run, drawn = Plan(config).expected(), Plan(config.model_copy(update={"from_published": True})).expected()
     assert drawn == {path.replace("miniature/", "miniature-published/", 1): mark for path, mark in run.items()}
+
+
+def test_models_of_the_publishers_own_need_not_be_here(config):
+    """Who draws from records has neither the base nor the imported models that they were made with."""
+
+    def given(values: dict[str, Any]) -> None:
+        values["studies"]["shapes"]["base"] = {"given": "./their_base"}
+        values["studies"]["shapes"]["variants"]["theirs"] = {"given": "./theirs/{target}"}
+
+    with pytest.raises(LetheError, match="no such file or folder"):
+        Plan(changed(given))
+    drawn = Plan(changed(given, from_published=True))
+    assert any("/theirs/" in path for path in drawn.expected())
 
 
 def test_the_committed_archive_is_of_the_miniature_and_small(config):

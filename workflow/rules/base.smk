@@ -97,8 +97,7 @@ use rule base as retrained with:
     benchmark:
         "results/{preset}/benchmarks/{study}/{target}/{variant}/seed{seed}/retrained.jsonl"
     wildcard_constraints:
-        study=plan.studies_of("class"),
-        variant=plan.variants_made_by("base"),
+        study=plan.studies_making("base", kind="class"),
     params:
         family=lambda wildcards: plan.of(wildcards).family,
         folder="results/{preset}/{study}/{target}/{variant}/seed{seed}/model",

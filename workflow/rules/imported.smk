@@ -15,8 +15,7 @@ rule imported:
     benchmark:
         "results/{preset}/benchmarks/{study}/{target}/{variant}/seed{seed}/imported.jsonl"
     wildcard_constraints:
-        study=plan.studies_of_family("edm"),
-        variant=plan.variants_made_by("import"),
+        study=plan.studies_making("import", family="edm"),
     conda:
         "../../envs/cpu.yaml"
     threads: compute.threads
@@ -38,16 +37,14 @@ use rule imported as imported_stable_diffusion with:
     output:
         model_output("results/{preset}/{study}/{target}/{variant}/seed{seed}/model", "stable_diffusion"),
     wildcard_constraints:
-        study=plan.studies_of_family("stable_diffusion"),
-        variant=plan.variants_made_by("import"),
+        study=plan.studies_making("import", family="stable_diffusion"),
 
 
 use rule imported as imported_stable_diffusion_3 with:
     output:
         model_output("results/{preset}/{study}/{target}/{variant}/seed{seed}/model", "stable_diffusion_3"),
     wildcard_constraints:
-        study=plan.studies_of_family("stable_diffusion_3"),
-        variant=plan.variants_made_by("import"),
+        study=plan.studies_making("import", family="stable_diffusion_3"),
 
 
 use rule embeddings as imported_embeddings with:
@@ -64,8 +61,7 @@ use rule embeddings as imported_embeddings with:
     benchmark:
         "results/{preset}/benchmarks/{study}/{target}/{variant}/seed{seed}/embeddings.jsonl"
     wildcard_constraints:
-        study=plan.studies_of("text"),
-        variant=plan.variants_made_by("import"),
+        study=plan.studies_making("import", kind="text"),
     params:
         model="results/{preset}/{study}/{target}/{variant}/seed{seed}/model",
         job=lambda wildcards: str(plan.of(wildcards).embeddings(wildcards.target, plan.cell_of(wildcards))),

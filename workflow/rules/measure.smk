@@ -75,7 +75,7 @@ rule card:
     benchmark:
         "results/{preset}/benchmarks/{study}/{target}/{variant}/seed{seed}/card.jsonl"
     wildcard_constraints:
-        variant=f"{plan.variants_made_by('unlearn')}|{plan.variants_made_by('import')}",
+        study=plan.studies_making("unlearn", "import"),
     localrule: True
     conda:
         "../../envs/cpu.yaml"

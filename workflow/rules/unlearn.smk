@@ -16,8 +16,7 @@ rule unlearn:
     benchmark:
         "results/{preset}/benchmarks/{study}/{target}/{variant}/seed{seed}/unlearn.jsonl"
     wildcard_constraints:
-        study=plan.studies_of("class"),
-        variant=plan.variants_made_by("unlearn"),
+        study=plan.studies_making("unlearn", kind="class"),
     conda:
         "../../envs/cpu.yaml"
     threads: compute.threads
@@ -49,8 +48,7 @@ use rule unlearn as unlearn_stable_diffusion with:
         conflict=ensure("results/{preset}/{study}/{target}/{variant}/seed{seed}/conflict.safetensors", non_empty=True),
         cost=ensure("results/{preset}/{study}/{target}/{variant}/seed{seed}/cost.json", non_empty=True),
     wildcard_constraints:
-        study=plan.studies_of_family("stable_diffusion"),
-        variant=plan.variants_made_by("unlearn"),
+        study=plan.studies_making("unlearn", family="stable_diffusion"),
 
 
 use rule unlearn as unlearn_stable_diffusion_3 with:
@@ -60,5 +58,4 @@ use rule unlearn as unlearn_stable_diffusion_3 with:
         conflict=ensure("results/{preset}/{study}/{target}/{variant}/seed{seed}/conflict.safetensors", non_empty=True),
         cost=ensure("results/{preset}/{study}/{target}/{variant}/seed{seed}/cost.json", non_empty=True),
     wildcard_constraints:
-        study=plan.studies_of_family("stable_diffusion_3"),
-        variant=plan.variants_made_by("unlearn"),
+        study=plan.studies_making("unlearn", family="stable_diffusion_3"),

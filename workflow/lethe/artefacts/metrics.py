@@ -12,7 +12,7 @@ from lethe.artefacts import protocol, typeset
 from lethe.artefacts.alignment_entries import set_title
 from lethe.artefacts.naming import titles_of
 from lethe.artefacts.outputs import add_table_outputs
-from lethe.artefacts.rows import DDOF, check_judged_alike
+from lethe.artefacts.rows import DDOF, check_judged_alike, samplers_of
 from lethe.artefacts.typeset import NOTHING, Group, Table, Text, decimals_of, mean_and_std, span_of
 from lethe.errors import LetheError
 from lethe.files import write_rows, write_text
@@ -107,7 +107,7 @@ def _notes(numbers: Sequence[Number], metrics: Sequence[str]) -> list[str]:
         f"Means over {span_of([record.n for record in records])} images of a cell. n: cells (seeds; of classes "
         f"targets and seeds); ±: sample standard deviation (ddof {DDOF}) over them, none for one. The csv has all "
         "prompt sets, and the interval over prompts or images of a single cell. Italic: controls.",
-        f"Images: {'; '.join(dict.fromkeys(record.sampler for record in records))}. Not in the paper.",
+        f"Images: {samplers_of(records)}. Not in the paper.",
     ]
 
 
@@ -132,7 +132,8 @@ def csv_rows(study: str, numbers: Sequence[Number], titles: Mapping[str, str]) -
             "ddof": summary.ddof,
             "n_cells": summary.n,
             "images": first.n,
-            **{name: getattr(first, name) for name in ("judge", "judge_sha256", "sampler", *one)},
+            **{name: getattr(first, name) for name in ("judge", "judge_sha256", *one)},
+            "sampler": samplers_of(number.records),
             **protocol.mean_protocol(number.records),
         }
 

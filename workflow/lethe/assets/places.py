@@ -25,10 +25,11 @@ class Place:
     asset: Asset | None
 
 
-def place_of(given: str, settings: AssetSettings) -> Place:
-    """``given`` is a name of the catalogue, or a path: it has a slash in it, or begins with a dot."""
+def place_of(given: str, settings: AssetSettings, is_needed: bool = True) -> Place:
+    """``given`` is a name of the catalogue, or a path: it has a slash in it, or begins with a dot. LetheError for an
+    unknown name and, where it ``is_needed``, for a path that is not there."""
     if "/" in given or given.startswith("."):
-        if not Path(given).exists():
+        if is_needed and not Path(given).exists():
             whole = "" if Path(given).is_absolute() else f" ({Path(given).resolve()})"
             raise LetheError(
                 f"{given}: no such file or folder{whole}", "correct the path, or name an asset of the catalogue"

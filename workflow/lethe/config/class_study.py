@@ -98,8 +98,9 @@ class ClassStudy(Settings, StudyRows):
                     f"variants.{name}: {self.row(name).method} trains the base again without the target, but "
                     f"base.given is a model that others have trained; leave the row out"
                 )
-            if self.row(name).given is not None and self.row(name).settings:
-                raise ValueError(f"variants.{name}.settings: they are for models of text; leave them out")
+            for key in ("settings", "settings_for") if self.row(name).given is not None else ():
+                if getattr(self.row(name), key):
+                    raise ValueError(f"variants.{name}.{key}: they are for models of text; leave them out")
             for target in self.targets_of(name) if not given else ():
                 if getattr(self.method_settings(name, target), "augmentation", False):
                     raise ValueError(

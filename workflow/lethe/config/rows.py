@@ -82,9 +82,15 @@ class Variant(Settings):
             )
         if self.given is None and self.method in ("", IMPORTED):
             raise ValueError("method: there is none; name one, or a model of others in given")
-        for _, slot, *_ in string.Formatter().parse(self.given or ""):
-            if slot is not None and slot not in SLOTS:
-                raise ValueError(f"given: {self.given} has the slot {{{slot}}}; {{target}} and {{seed}} are filled")
+        try:
+            slots = list(string.Formatter().parse(self.given or ""))
+        except ValueError as error:
+            raise ValueError(f"given: {self.given}: {error}") from None
+        for _, slot, how, changed in slots:
+            if slot is not None and (slot not in SLOTS or how or changed):
+                raise ValueError(
+                    f"given: {self.given} has the slot {{{slot}}}; {{target}} and {{seed}} are filled as they are"
+                )
         return self
 
 

@@ -15,6 +15,7 @@ from lethe.imported.overlay import check_configuration, laid_over, read_weights
 from lethe.model_files import WEIGHTS
 from lethe.models.edm import EDM
 from lethe.settings.method import NoSettings
+from lethe.settings.network import PreconditioningSettings
 from lethe.unpickling.edm import read_edm
 
 
@@ -31,13 +32,19 @@ def main(arguments: argparse.Namespace) -> None:
     else:
         network = read_part(source, type(base.network))
         weights = find_weights(source, "diffusers")
-        said = read_provenance(weights.files[0]) if weights.safetensors else {}
-        settings = type(base.settings)(**said["preconditioning"]) if "preconditioning" in said else base.settings
-        _check_same_kind(source, EDM(network, settings), base)
+        _check_same_kind(source, EDM(network, _preconditioning(weights.files[0], base)), base)
         found, files = network.state_dict(), checksums(source, {"": weights})
     overlay = laid_over(source, found, arguments.base / WEIGHTS)
+    if form == "weights":  # of a network of the base's kind, as its names now are
+        check_configuration(source, _preconditioning(source, base).model_dump(), base.settings.model_dump())
     record = record_of(arguments, NoSettings(), overlay, files, files)
     base.save(arguments.model, record, overlay.tensors)
+
+
+def _preconditioning(weights: Path, base: EDM) -> PreconditioningSettings:
+    """What a file of Lethe's says of it; the base's where it says nothing."""
+    said = read_provenance(weights) if weights.suffix == ".safetensors" else {}
+    return type(base.settings)(**said["preconditioning"]) if "preconditioning" in said else base.settings
 
 
 def _check_same_kind(source: Path, model: EDM, base: EDM) -> None:

@@ -45,9 +45,8 @@ def import_model(arguments: argparse.Namespace, importer: Importer) -> None:
     settings = from_options(ImportSettings, arguments)
     source, base, part = arguments.source, arguments.base, importer.denoiser.part
     form = form_of(source, importer.family)
-    if settings.partial and form != "weights":
-        raise LetheError(f"{source}: partial is for a single file of weights", "leave it out for a folder")
     whole = _whole(source, base, form, importer, settings)
+    _check_settings(source, form, whole, settings)
     if whole is None:
         network, overlay, files = _network(source, base, form, importer, settings)
         record = record_of(arguments, settings, overlay, files, files)
@@ -64,6 +63,21 @@ def import_model(arguments: argparse.Namespace, importer: Importer) -> None:
         importer.denoiser(network, base).save(arguments.model, record)
     else:
         write_model(whole, arguments.model, importer.family, importer.denoiser, record)
+
+
+def _check_settings(source: Path, form: str, whole: GivenModel | None, settings: ImportSettings) -> None:
+    """LetheError for a setting that would be passed over for what is given."""
+    is_checkpoint = form == "weights" and whole is not None
+    if settings.partial and (form != "weights" or is_checkpoint):
+        raise LetheError(
+            f"{source}: partial is for a single file of the network's weights, under diffusers' names",
+            "leave it out for a folder, and for a whole checkpoint",
+        )
+    if settings.weights != "live" and not is_checkpoint:
+        raise LetheError(
+            f"{source}: weights: {settings.weights} is for a CompVis checkpoint, which may have two kinds",
+            "leave it out, or give the checkpoint",
+        )
 
 
 def _whole(source: Path, base: Path, form: str, importer: Importer, settings: ImportSettings) -> GivenModel | None:

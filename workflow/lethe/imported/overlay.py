@@ -18,6 +18,8 @@ from lethe.unpickling.torch_files import read_torch_file
 # A single file may hold the network under one of these, and its tensors under this beginning of their names.
 _WRAPPERS = ("state_dict", "unet", "transformer")
 _BEGINNINGS = ("unet.", "transformer.")
+# What it may hold beside these, as Concept Ablation's files do that fine-tune the text encoder too.
+_OTHER_PARTS = ("text_encoder", "text_encoder_2", "text_encoder_3", "vae")
 _OF_ADAPTERS = ("lora", "hada", "lokr", "alpha")
 
 
@@ -43,6 +45,11 @@ def read_weights(source: Path) -> dict[str, Tensor]:
     else:
         found = read_torch_file(source)
         while (inside := next((key for key in _WRAPPERS if isinstance(found.get(key), Mapping)), None)) is not None:
+            if others := [part for part in _OTHER_PARTS if found.get(part)]:
+                raise LetheError(
+                    f"{source}: beside the network's weights it holds those of {others[0]}, which would be left out",
+                    "give the folder of the whole pipeline (save_pretrained), which is measured with all its parts",
+                )
             found = found[inside]
     tensors = {str(name): tensor for name, tensor in found.items() if isinstance(tensor, Tensor)}
     if not tensors:

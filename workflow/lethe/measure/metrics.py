@@ -21,7 +21,7 @@ from lethe.measure import add_cell, cell_of
 from lethe.measure.prompt_sets import estimate_columns, prompt_sets
 from lethe.measures.rates import require_enough
 from lethe.measures.summary import student_interval
-from lethe.metrics import metric_named
+from lethe.metrics import file_of, metric_named
 from lethe.prompt_images import prompt_images
 from lethe.prompts import read_prompts
 from lethe.record import Record, write_records
@@ -130,7 +130,7 @@ def _record(
         metric=name,
         prompts=prompts,
         judge=f"lethe.metrics.{name}",
-        judge_sha256=sha256_of(Path(metric.look.__code__.co_filename)),
+        judge_sha256=sha256_of(file_of(name)),
         features=f"pixels; {metric.source}",
         sampler=made["sampler"],
         image_seeds=f"{seeds.min()}-{seeds.max()}",

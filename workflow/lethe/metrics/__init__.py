@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import pkgutil
+from pathlib import Path
 
 from lethe.errors import LetheError, nearest
 from lethe.metrics.metric import ImageMetric
@@ -13,7 +14,14 @@ from lethe.metrics.metric import ImageMetric
 @functools.cache
 def metric_names() -> tuple[str, ...]:
     """Names of all image metrics, sorted."""
-    return tuple(sorted(info.name for info in pkgutil.iter_modules(__path__) if info.name != "metric"))
+    return tuple(
+        sorted(info.name for info in pkgutil.iter_modules(__path__) if info.name != "metric" and info.name[0] != "_")
+    )
+
+
+def file_of(name: str) -> Path:
+    """The file in which the image metric called ``name`` is; its formula may be a library's."""
+    return Path(importlib.import_module(f"{__name__}.{name}").__file__)
 
 
 @functools.cache

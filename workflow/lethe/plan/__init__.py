@@ -37,10 +37,12 @@ _PLANS: dict[str, type[StudyPlan]] = {"class": ClassPlan, "text": TextPlan}
 class Plan:
     """What the rules of one preset ask for. ``wildcards`` are Snakemake's, or any object with those attributes."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, computes: bool | None = None) -> None:
+        """``computes``: whether what the user gives by a path has to be there. None: not for published records."""
         self.config = config
         self.root = config.results
-        self.studies = {name: _PLANS[study.kind](config, name) for name, study in config.studies.items()}
+        computes = not config.from_published if computes is None else computes
+        self.studies = {name: _PLANS[study.kind](config, name, computes) for name, study in config.studies.items()}
         shown = config.artefacts
         self.classes = ClassArtefactPlan(self.studies[shown.classes.study], shown.classes) if shown.classes else None
         self.text = TextArtefactPlan(self.studies, shown.text) if shown.text else None
@@ -49,7 +51,7 @@ class Plan:
         self.quirks = QuirksPlan(self.studies, shown.quirks, shown.text) if shown.quirks else None
         self.captions = CaptionPlan(self.studies)
         self.metrics = MetricPlan(self.studies)
-        for study in self.studies.values():
+        for study in self.studies.values() if computes else ():
             study.check_imports()
 
     def of(self, place: Any) -> StudyPlan:
@@ -80,9 +82,16 @@ class Plan:
         made = {name: "given" if plan.given_base else "trained" for name, plan in chosen.items()}
         return _any_of(name for name in chosen if base in (None, made[name]))
 
-    def variants_made_by(self, stage: str) -> str:
-        """A regular expression of the variants whose models the stage ``base``, ``unlearn`` or ``import`` makes."""
-        return _any_of(re.escape(name) for plan in self.studies.values() for name in plan.variants_made_by(stage))
+    def studies_making(self, *stages: str, family: str | None = None, kind: str | None = None) -> str:
+        """A regular expression for a rule that makes models in a stage (``base``, ``unlearn``, ``import``), matching
+        the study in ``study/target/variant/``: of this family or kind, and with such a variant behind it. It looks
+        ahead, since two studies may have rows of one name that are made in different stages."""
+        made = {
+            name: {re.escape(variant) for stage in stages for variant in plan.variants_made_by(stage)}
+            for name, plan in self.studies.items()
+            if family in (None, plan.family) and kind in (None, plan.kind)
+        }
+        return _any_of(f"{name}(?=/[^/]+/({_any_of(variants)})/)" for name, variants in made.items() if variants)
 
     @property
     def variants(self) -> str:
@@ -124,7 +133,7 @@ class Plan:
     def expected(self) -> dict[str, str]:
         """Every result of the plan that carries a fingerprint, with the one it should carry."""
         if self.config.from_published:  # where the files came from, since options that a fingerprint holds name paths
-            run = Plan(self.config.model_copy(update={"from_published": False}))
+            run = Plan(self.config.model_copy(update={"from_published": False}), computes=False)
             return {f"{self.root}{path.removeprefix(run.root)}": mark for path, mark in run.expected().items()}
         studies = {path: mark for plan in self.studies.values() for path, mark in plan.expected().items()}
         return studies | self.metrics.expected()

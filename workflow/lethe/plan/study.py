@@ -69,8 +69,9 @@ class Job:
 class StudyPlan:
     """The jobs of one study. Each result's fingerprint holds those of the results it is made from."""
 
-    def __init__(self, config: Config, name: str) -> None:
+    def __init__(self, config: Config, name: str, computes: bool = True) -> None:
         self.config, self.name, self.study = config, name, config.studies[name]
+        self.computes = computes
         self.kind, self.family = self.study.kind, self.study.family
         self.root = config.results
         self.places: dict[str, Place] = {}
@@ -313,7 +314,7 @@ class StudyPlan:
     def given(self, name: str) -> Place:
         """An asset of the catalogue by its name, or what a path of the user's own names."""
         if name not in self.places:
-            self.places[name] = place_of(name, self.config.assets)
+            self.places[name] = place_of(name, self.config.assets, is_needed=self.computes)
         return self.places[name]
 
     def job(

@@ -12,7 +12,8 @@ from lethe.settings.common import Settings
 
 MANIFEST = "manifest.json"
 MOST_FILES, MOST_BYTES = 100_000, 8 * 2**30
-_PART = re.compile(r"[A-Za-z0-9_+~-][A-Za-z0-9_.+~-]*")
+# Short enough for the file systems of today, a temporary name beside it too.
+_PART = re.compile(r"[A-Za-z0-9_+~-][A-Za-z0-9_.+~-]{0,199}")
 # Formats that hold numbers and text and run nothing when they are read.
 _SUFFIXES = (".csv", ".json", ".safetensors")
 
@@ -25,7 +26,11 @@ def _checked_name(name: str) -> str:
     return name
 
 
-def _few_enough(files: dict[str, PublishedFile]) -> dict[str, PublishedFile]:
+def _checked_together(files: dict[str, PublishedFile]) -> dict[str, PublishedFile]:
+    """Not too much, and no file where another needs a folder."""
+    for name in files:
+        if above := next((str(folder) for folder in PurePosixPath(name).parents if str(folder) in files), None):
+            raise ValueError(f"{name!r} is inside {above!r}, which is a file too")
     total = sum(file.bytes for file in files.values())
     if len(files) > MOST_FILES or total > MOST_BYTES:
         raise ValueError(
@@ -54,4 +59,4 @@ class Manifest(Settings):
     versions: dict[str, str]
     fits: bool
     computed: dict[str, dict[str, Any]]
-    files: Annotated[dict[FileName, PublishedFile], AfterValidator(_few_enough)] = Field(min_length=1)
+    files: Annotated[dict[FileName, PublishedFile], AfterValidator(_checked_together)] = Field(min_length=1)
