@@ -107,11 +107,18 @@ def test_an_earlier_run_tells_what_is_to_come_and_this_one_at_what_pace():
 
 
 def test_a_rule_that_was_never_measured_is_guessed_and_said_to_be():
-    progress = Progress({"base": 1, "sample": 2}, 0.0)
-    forecast = Forecast(progress, 1, {"judge_images": {"x": 4.0, "y": 6.0, "z": 500.0}})
-    left = forecast.left(0.0)
-    assert left.seconds == pytest.approx(3 * 6)  # the median
+    earlier = {"judge_images": {"x": 4.0, "y": 6.0, "z": 500.0}}
+    left = Forecast(Progress({"base": 1, "sample": 2, "judge_images": 3}, 0.0), 1, earlier).left(0.0)
+    assert left.seconds == pytest.approx(3 * 6 + 510)  # the median
     assert left.unmeasured == 3
+    assert left.is_guess
+
+
+def test_where_most_that_is_to_come_is_like_nothing_measured_no_time_is_told():
+    """What is quick ends first: a few seconds of reading data say nothing of a hundred trainings."""
+    earlier = {"judge_images": {"x": 4.0}}
+    assert Forecast(Progress({"unlearn": 4, "judge_images": 3}, 0.0), 1, earlier).left(0.0) is None
+    assert Forecast(Progress({"measure": 4, "judge_images": 3}, 0.0), 1, earlier).left(0.0).is_guess
 
 
 def test_of_the_only_job_nothing_is_told_before_it_is_known_what_it_takes():
@@ -121,7 +128,7 @@ def test_of_the_only_job_nothing_is_told_before_it_is_known_what_it_takes():
     assert forecast.left(100.0) is None
     assert forecast.lacks_a_network()
     forecast.learn({"judge_images": {"x": 2.0}})
-    assert forecast.left(100.0).is_guess
+    assert forecast.left(100.0) is None
     forecast.learn({"unlearn": {"b": 4000.0}})
     assert forecast.left(100.0).seconds == pytest.approx(3900)
     assert not forecast.left(100.0).is_guess

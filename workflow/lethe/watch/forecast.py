@@ -111,21 +111,24 @@ class Forecast:
         return own * self.pace if own is not None else self._usual(job.rule)
 
     def left(self, now: float) -> Estimate | None:
-        """None where nothing has been measured yet."""
+        """None where nothing has been measured yet, or where most of the jobs run a network and are like none that has
+        been: what is quick ends first, and says nothing of them."""
         running = list(self.progress.running.values())
         rests = [rest for job in running if (rest := self._rest(job, now)) is not None]
         if len(rests) < len(running):
             return None
         work, to_end = sum(rests), len(running)
-        unmeasured = sum(not self._is_measured(job.rule) for job in running)
+        unknown = [job.rule for job in running if not self._is_measured(job.rule)]
         for rule in self.progress.planned:
             count = self.progress.to_start(rule)
             usual = self._usual_to_come(rule) if count else 0.0
             if usual is None:
                 return None
             work, to_end = work + count * usual, to_end + count
-            unmeasured += count * (not self._is_measured(rule))
-        return Estimate(max(work / self._jobs_at_a_time(now), max(rests, default=0.0)), to_end, unmeasured)
+            unknown += [] if self._is_measured(rule) else [rule] * count
+        if sum(stage_of_rule(rule) in WITH_A_NETWORK for rule in unknown) > to_end / 2:
+            return None
+        return Estimate(max(work / self._jobs_at_a_time(now), max(rests, default=0.0)), to_end, len(unknown))
 
     def _rest(self, job: Job, now: float) -> float | None:
         expected, so_far = self.expected(job), now - job.started
