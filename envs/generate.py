@@ -59,10 +59,13 @@ class Pin:
 
 
 class Project:
-    """What pyproject.toml says: version, oldest Python, and the dependencies that it names."""
+    """What pyproject.toml says: version, oldest Python, the dependencies that it names, and the packages it holds."""
 
     def __init__(self, text: str) -> None:
-        table = tomllib.loads(text)["project"]
+        whole = tomllib.loads(text)
+        table, found = whole["project"], whole["tool"]["setuptools"]["packages"]["find"]
+        (place,) = found["where"]
+        self.packages = [f"{place}/{pattern.removesuffix('*')}" for pattern in found["include"]]
         self.name: str = table["name"]
         self.version: str = table["version"]
         self.summary: str = table["description"]
@@ -140,6 +143,7 @@ def container_definition(project: Project) -> str:
     """An image that holds Lethe and Snakemake under the pins; build it from the top of the repository."""
     home = f"/opt/{project.name}"
     install = "python -m pip install --no-cache-dir --constraint envs/constraints.txt"
+    packages = "\n".join(f"    {folder} {home}/{folder}" for folder in project.packages)
     return f"""{HEADER}Bootstrap: docker
 From: python:{project.python}-slim
 
@@ -151,7 +155,7 @@ From: python:{project.python}-slim
     pyproject.toml {home}/pyproject.toml
     README.md {home}/README.md
     LICENSE {home}/LICENSE
-    workflow/lethe {home}/workflow/lethe
+{packages}
     envs/constraints.txt {home}/envs/constraints.txt
 
 %post

@@ -129,6 +129,8 @@ def test_container_copies_only_what_there_is() -> None:
     assert [source for source in sources if not (ROOT / source).exists()] == []
     # What pyproject.toml itself refers to must be there when the image installs the project.
     assert {"pyproject.toml", PYPROJECT["readme"], *PYPROJECT["license-files"]} <= set(sources)
+    packages = {str(path.parent.relative_to(ROOT)) for path in (ROOT / "workflow").glob("*/__init__.py")}
+    assert packages <= set(sources), "the logger that the profiles ask for is a package of its own"
 
 
 def test_no_addresses_in_packaging() -> None:
