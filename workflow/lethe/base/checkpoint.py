@@ -12,8 +12,6 @@ from typing import Any, Literal
 import torch
 from diffusers import AutoencoderKL, ModelMixin, UNet2DConditionModel
 from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, convert_ldm_vae_checkpoint
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel
 
@@ -24,7 +22,7 @@ from lethe.files import read_json, sha256_of
 from lethe.model_files import CONFIG
 from lethe.models import PIPELINES
 from lethe.settings.given_base import CheckpointSettings
-from lethe.unpickling.torch_files import read_torch_file
+from lethe.unpickling.weights import read_weights_file, tensors_in
 
 _NETWORK = "model.diffusion_model."
 _AVERAGE = "model_ema."
@@ -71,15 +69,9 @@ def _tensors(path: Path) -> Tensors:
 
 
 def _all_tensors(path: Path) -> Tensors:
-    if path.suffix == ".safetensors":
-        try:
-            found: Mapping[str, Any] = load_file(path)
-        except SafetensorError as error:
-            raise LetheError(f"{path}: not a readable safetensors file ({error})", "fetch it again") from error
-    else:
-        found = read_torch_file(path)
-        found = found.get("state_dict", found)
-    return {str(name): tensor for name, tensor in found.items() if isinstance(tensor, Tensor)}
+    found = read_weights_file(path)
+    # In a safetensors file every name is a tensor's.
+    return tensors_in(found if path.suffix == ".safetensors" else found.get("state_dict", found))
 
 
 def _under(tensors: Tensors, prefix: str) -> dict[str, Tensor]:

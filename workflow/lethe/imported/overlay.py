@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
+from safetensors import safe_open
 from torch import Tensor
 
 from lethe.errors import LetheError
-from lethe.unpickling.torch_files import read_torch_file
+from lethe.unpickling.weights import read_weights_file, tensors_in
 
 # A single file may hold the network under one of these, and its tensors under this beginning of their names.
 _WRAPPERS = ("state_dict", "unet", "transformer")
@@ -37,21 +36,15 @@ class Overlay(NamedTuple):
 
 def read_weights(source: Path) -> dict[str, Tensor]:
     """The tensors of a file by name; nothing in it is run."""
-    if source.suffix == ".safetensors":
-        try:
-            found: Mapping[Any, Any] = load_file(source)
-        except SafetensorError as error:
-            raise LetheError(f"{source}: not a readable safetensors file ({error})", "fetch it again") from error
-    else:
-        found = read_torch_file(source)
-        while (inside := next((key for key in _WRAPPERS if isinstance(found.get(key), Mapping)), None)) is not None:
-            if others := [part for part in _OTHER_PARTS if found.get(part)]:
-                raise LetheError(
-                    f"{source}: beside the network's weights it holds those of {others[0]}, which would be left out",
-                    "give the folder of the whole pipeline (save_pretrained), which is measured with all its parts",
-                )
-            found = found[inside]
-    tensors = {str(name): tensor for name, tensor in found.items() if isinstance(tensor, Tensor)}
+    found = read_weights_file(source)
+    while (inside := next((key for key in _WRAPPERS if isinstance(found.get(key), Mapping)), None)) is not None:
+        if others := [part for part in _OTHER_PARTS if found.get(part)]:
+            raise LetheError(
+                f"{source}: beside the network's weights it holds those of {others[0]}, which would be left out",
+                "give the folder of the whole pipeline (save_pretrained), which is measured with all its parts",
+            )
+        found = found[inside]
+    tensors = tensors_in(found)
     if not tensors:
         raise LetheError(f"{source}: no weights in it", "give a state dict of the network, or a folder")
     for beginning in _BEGINNINGS:
